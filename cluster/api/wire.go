@@ -1,0 +1,98 @@
+package api
+
+// URL paths, without the host.
+const (
+	PathBuckets = "/v1/buckets"
+	PathObjects = "/v1/objects"
+	PathCluster = "/v1/cluster"
+	PathDaemon  = "/v1/daemon"
+	PathHealth  = "/v1/health"
+	PathETL     = "/v1/etl"
+	// PathETLObject is what a pod asks its target for objects under:
+	// PathETLObject/{etl}/{secret}/{uname}.
+	PathETLObject = "/v1/etl/_object"
+)
+
+// Query parameters.
+const (
+	QparamProvider  = "provider"
+	QparamETLName   = "etl_name"
+	QparamUUID      = "uuid"
+	QparamETLArgs   = "etl_args"
+	QparamPipeline  = "etl_pipeline"
+	QparamLatestVer = "latest-ver"
+	QparamBckTo     = "bck_to"
+	QparamProxyID   = "pid" // of the proxy that redirected
+	QparamUnixTime  = "utm" // when it did: ns in base 36
+	QparamWhat      = "what"
+	QparamSkipVC    = "skip_vc"
+	QparamOWT       = "owt"
+	QparamProps     = "props"
+	QparamCommand   = "command" // io://: historical, one value an argument
+)
+
+// Headers.
+const (
+	HdrError         = "Hdr-Error" // the error JSON of a HEAD
+	HdrAtime         = "Ais-Atime"
+	HdrChecksumType  = "Ais-Checksum-Type"
+	HdrChecksumValue = "Ais-Checksum-Value"
+	HdrVersion       = "Ais-Version"
+	HdrCustomMD      = "Ais-Custom-Md" // k=v, may repeat
+	HdrPresent       = "Ais-Present"
+	HdrName          = "Ais-Name"
+	HdrBucketName    = "Ais-Bucket-Name"
+	HdrBucketProv    = "Ais-Bucket-Provider"
+	HdrMirrorCopies  = "Ais-Mirror-Copies"
+	HdrMirrorPaths   = "Ais-Mirror-Paths"
+	HdrLocation      = "Ais-Location"
+	HdrBucketProps   = "Ais-Bucket-Props"
+	HdrNodeUptime    = "Ais-Node-Uptime"
+	HdrClusterUptime = "Ais-Cluster-Uptime"
+)
+
+// Actions of bodies {"action": …}.
+const (
+	ActCreateBucket  = "create-bck"
+	ActDestroyBucket = "destroy-bck"
+	ActList          = "list"
+	ActETLBucket     = "etl-bck"
+	ActETLInline     = "etl-inline" // kind of an ETL's own xaction
+	ActStop          = "stop"
+)
+
+// Environment that a target gives to a pod.
+const (
+	EnvTargetURL   = "AIS_TARGET_URL"
+	EnvDirectPut   = "DIRECT_PUT" // what documents say
+	EnvDirectPutLC = "direct_put" // what real targets set
+)
+
+// Stages of an ETL.
+const (
+	StageInitializing = "Initializing"
+	StageRunning      = "Running"
+	StageAborted      = "Aborted"
+)
+
+// Content types.
+const (
+	MimeJSON    = "application/json; charset=utf-8"
+	MimeErr     = "application/json" // of error bodies, without a charset
+	MimeMsgpack = "application/msgpack"
+	MimeText    = "text/plain; charset=utf-8"
+	MimeBinary  = "application/octet-stream"
+)
+
+// ActMsg is the body of most control requests.
+type ActMsg struct {
+	Action string `json:"action"`
+	Name   string `json:"name,omitempty"`
+	Value  any    `json:"value,omitempty"`
+}
+
+// EnvVar is one environment variable of a pod.
+type EnvVar struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
