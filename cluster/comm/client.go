@@ -1,0 +1,290 @@
+package comm
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// client is an HTTP/1.1 client of one host over pooled connections. It differs
+// from fasthttp's in one thing that a relay cannot do without: it reads the
+// reply while it is still sending the request, so a transformer that streams
+// does not deadlock with its target. And it sends a small object together with
+// the header in one write.
+type client struct {
+	addr string // host:port
+	mu   sync.Mutex
+	idle []*clientConn // guarded by mu; last in, first out
+}
+
+// maxIdle bounds the idle connections of a client.
+const maxIdle = 256
+
+// smallBody is the largest body that is sent in one piece with its header.
+const smallBody = 64 << 10
+
+type clientConn struct {
+	net.Conn
+	br     *bufio.Reader
+	reused bool
+}
+
+// newClient returns a client of the host of a base URL ("http://host:port").
+func newClient(base string) *client {
+	addr := base
+	if u, err := url.Parse(base); err == nil && u.Host != "" {
+		addr = u.Host
+	}
+	return &client{addr: addr}
+}
+
+// call is one request. open is nil for a request without a body.
+type call struct {
+	method, target string // target: escaped path and query
+	open           func() (Object, error)
+}
+
+// do sends a request and returns the reply once its header is there. Closing
+// the body ends the exchange; ctx ends it at any time.
+func (c *client) do(ctx context.Context, r call) (*http.Response, error) {
+	for {
+		conn, err := c.get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := c.exchange(ctx, conn, r)
+		if err == nil {
+			return resp, nil
+		}
+		conn.Close()
+		// The pod may have closed an idle connection just as we took it. A
+		// fresh one tells a stale connection from a dead pod.
+		if !conn.reused || !errors.Is(err, errStale) || ctx.Err() != nil {
+			return nil, err
+		}
+		c.closeIdle()
+	}
+}
+
+// errStale marks failures before the first byte of a reply.
+var errStale = errors.New("connection closed before a reply")
+
+func (c *client) get(ctx context.Context) (*clientConn, error) {
+	c.mu.Lock()
+	if n := len(c.idle); n > 0 {
+		conn := c.idle[n-1]
+		c.idle = c.idle[:n-1]
+		c.mu.Unlock()
+		conn.reused = true
+		return conn, nil
+	}
+	c.mu.Unlock()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", c.addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrPod, err)
+	}
+	return &clientConn{Conn: conn, br: bufio.NewReaderSize(conn, 16<<10)}, nil
+}
+
+func (c *client) put(conn *clientConn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.idle) >= maxIdle {
+		conn.Close()
+		return
+	}
+	c.idle = append(c.idle, conn)
+}
+
+func (c *client) closeIdle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, conn := range c.idle {
+		conn.Close()
+	}
+	c.idle = nil
+}
+
+// exchange sends r on conn and reads the reply's header.
+func (c *client) exchange(ctx context.Context, conn *clientConn, r call) (*http.Response, error) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	sent, err := send(conn, c.addr, r)
+	if err != nil {
+		stop()
+		return nil, c.explain(ctx, err)
+	}
+	resp, err := readResponse(conn, r.method)
+	if err != nil {
+		stop()
+		conn.Close() // ends the sender, if there is one
+		if serr := sent.wait(); errors.Is(serr, errSource) {
+			return nil, serr
+		}
+		return nil, c.explain(ctx, err)
+	}
+	resp.Body = &replyBody{ReadCloser: resp.Body, ctx: ctx, c: c, conn: conn, sent: sent, stop: stop,
+		keep: !resp.Close, eof: resp.ContentLength == 0}
+	return resp, nil
+}
+
+// explain blames the pod for a failure that neither ctx nor the source caused.
+func (c *client) explain(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if errors.Is(err, errSource) {
+		return err
+	}
+	return fmt.Errorf("%w: %s: %w", ErrPod, c.addr, err)
+}
+
+func readResponse(conn *clientConn, method string) (*http.Response, error) {
+	if _, err := conn.br.Peek(1); err != nil {
+		return nil, fmt.Errorf("%w: %w", errStale, err)
+	}
+	return http.ReadResponse(conn.br, &http.Request{Method: method})
+}
+
+// errSource marks failures to read the source object, which are not the pod's.
+var errSource = errors.New("read the source object")
+
+// sending is a request's body on its way.
+type sending struct {
+	done chan struct{} // nil when it was sent at once
+	err  error         // valid after done
+}
+
+func (s *sending) wait() error {
+	if s.done != nil {
+		<-s.done
+	}
+	return s.err
+}
+
+// send writes the header, and a small body with it; a large one goes on in a
+// goroutine that ends with the connection at the latest.
+func send(conn *clientConn, host string, r call) (*sending, error) {
+	var head bytes.Buffer
+	fmt.Fprintf(&head, "%s %s HTTP/1.1\r\nHost: %s\r\n", r.method, r.target, host)
+	if r.open == nil {
+		head.WriteString("\r\n")
+		return &sending{}, write(conn, head.Bytes())
+	}
+	o, err := r.open()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errSource, err)
+	}
+	fmt.Fprintf(&head, "Content-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n", o.Size)
+	if o.Size <= smallBody {
+		defer o.Body.Close()
+		if _, err := head.ReadFrom(ExactReader(o.Body, o.Size)); err != nil {
+			return nil, fmt.Errorf("%w: %w", errSource, err)
+		}
+		return &sending{}, write(conn, head.Bytes())
+	}
+	s := &sending{done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		defer o.Body.Close()
+		s.err = sendLarge(conn, head.Bytes(), o)
+	}()
+	return s, nil
+}
+
+func write(conn net.Conn, b []byte) error {
+	if _, err := conn.Write(b); err != nil {
+		return fmt.Errorf("%w: %w", errStale, err)
+	}
+	return nil
+}
+
+// sendLarge writes the header and the body. When the source fails it cuts the
+// connection, since the pod was promised more.
+func sendLarge(conn *clientConn, head []byte, o Object) error {
+	if _, err := conn.Write(head); err != nil {
+		return err
+	}
+	src := &sourceReader{r: ExactReader(o.Body, o.Size)}
+	_, err := Copy(conn.Conn, src)
+	if src.err != nil {
+		conn.Close()
+		return fmt.Errorf("%w: %w", errSource, src.err)
+	}
+	return err
+}
+
+// sourceReader remembers that it was the source that failed, not the writing.
+type sourceReader struct {
+	r   io.Reader
+	err error
+}
+
+func (s *sourceReader) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+// replyBody is the body of a reply; its Close returns the connection when both
+// directions are through, and cuts it otherwise.
+type replyBody struct {
+	io.ReadCloser
+	ctx  context.Context // the exchange's own
+	c    *client
+	conn *clientConn
+	sent *sending
+	stop func() bool
+	keep bool // the pod keeps the connection open
+	eof  bool // the reply is read to its end
+	once sync.Once
+}
+
+func (b *replyBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	switch {
+	case err == io.EOF:
+		b.eof = true
+	case err != nil:
+		err = b.c.explain(b.ctx, err)
+	}
+	return n, err
+}
+
+func (b *replyBody) Close() error {
+	b.once.Do(func() {
+		clean := b.stop() && b.keep && b.eof && b.sent.finished()
+		if !clean {
+			b.conn.Close()
+		}
+		_ = b.sent.wait()
+		if clean {
+			b.c.put(b.conn)
+		}
+	})
+	return nil
+}
+
+// finished tells whether the whole request is sent, without waiting for it: a
+// pod that answered in full without reading its request gets a new connection.
+func (s *sending) finished() bool {
+	if s.done == nil {
+		return s.err == nil
+	}
+	select {
+	case <-s.done:
+		return s.err == nil
+	default:
+		return false
+	}
+}

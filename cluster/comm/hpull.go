@@ -1,0 +1,113 @@
+package comm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+)
+
+// puller is the target's end of types whose pod fetches the object itself: a
+// GET of /{escaped uname}.
+type puller struct {
+	base string
+	c    *client
+	rev  bool // relay inline as well, in place of a redirect
+}
+
+var _ Link = (*puller)(nil)
+
+func dialHpull(base string, _ Options) Link { return &puller{base: base, c: newClient(base)} }
+
+// Inline redirects the client to the pod, or, for hrev, asks the pod itself.
+func (p *puller) Inline(ctx context.Context, r Request) (Reply, error) {
+	path := "/" + url.PathEscape(r.Uname)
+	if !p.rev {
+		return Reply{Redirect: p.base + path + query(nil, r.Args)}, nil
+	}
+	if r.Query != "" {
+		path += "?" + r.Query
+	}
+	return p.fetch(ctx, path)
+}
+
+// Offline asks the pod.
+func (p *puller) Offline(ctx context.Context, r Request) (Reply, error) {
+	return p.fetch(ctx, "/"+url.PathEscape(r.Uname)+query(nil, r.Args))
+}
+
+func (p *puller) fetch(ctx context.Context, target string) (Reply, error) {
+	resp, err := p.c.do(ctx, call{method: http.MethodGet, target: target})
+	if err != nil {
+		return Reply{}, err
+	}
+	return reply(resp)
+}
+
+// Close drops idle connections.
+func (p *puller) Close() error {
+	p.c.closeIdle()
+	return nil
+}
+
+// source is a pod's view of its target.
+type source struct {
+	base string // path of AIS_TARGET_URL
+	c    *client
+}
+
+func newSource(targetURL string) (*source, error) {
+	u, err := url.Parse(targetURL)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("AIS_TARGET_URL is not a URL: %q", targetURL)
+	}
+	return &source{base: strings.TrimRight(u.EscapedPath(), "/"), c: newClient(targetURL)}, nil
+}
+
+// serveHpull is the transformer's end: fetch what the path names from the
+// target, transform it, answer whoever asked.
+func serveHpull(s *Server) {
+	s.handle(fasthttp.MethodGet, func(ctx *fasthttp.RequestCtx) {
+		bucket, name, args := splitTarget(ctx)
+		resp, err := s.fetch(ctx)
+		if err != nil {
+			s.fail(ctx, Info{Bucket: bucket, Name: name}, err)
+			return
+		}
+		s.run(ctx, Info{Bucket: bucket, Name: name, Size: resp.ContentLength, Args: args},
+			ExactReader(resp.Body, resp.ContentLength), func() { resp.Body.Close() })
+	})
+}
+
+// fetch gets the object of a request from the target.
+func (s *Server) fetch(ctx *fasthttp.RequestCtx) (*http.Response, error) {
+	if s.source == nil {
+		return nil, errors.New("this transformer does not know its target: AIS_TARGET_URL is not set")
+	}
+	path, _, _ := strings.Cut(string(ctx.Request.Header.RequestURI()), "?")
+	resp, err := s.source.c.do(s.ctx, call{method: http.MethodGet, target: s.source.base + path})
+	if err != nil {
+		return nil, fmt.Errorf("fetch from the target: %w", err)
+	}
+	_, err = reply(resp)
+	var refused *TransformError
+	if errors.As(err, &refused) {
+		return nil, &fetchError{refused}
+	}
+	return resp, err
+}
+
+// fetchError is the target's refusal to give the object.
+type fetchError struct{ *TransformError }
+
+func (e *fetchError) Error() string { return "fetch from the target: " + strings.TrimSpace(e.Text) }
+
+func (e *fetchError) Unwrap() error { return e.TransformError }
+
+func init() {
+	Register(Type{Name: "hpull://", Dial: dialHpull, Serve: serveHpull})
+}

@@ -1,0 +1,191 @@
+package comm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/etlbench/etlbench/cluster/api"
+)
+
+const qparamArgs = api.QparamETLArgs
+
+// ServerConfig of a transformer.
+type ServerConfig struct {
+	Transform Transform
+	TargetURL string // AIS_TARGET_URL; "" where no type that fetches is used
+	Log       *slog.Logger
+}
+
+// Server is a transformer's process: it answers every registered type that has
+// an end of its own, and GET /health.
+type Server struct {
+	transform Transform
+	source    *source
+	log       *slog.Logger
+	handlers  map[string]fasthttp.RequestHandler // by HTTP method
+	ctx       context.Context                    // the server's life
+	running   sync.WaitGroup                     // transforms under way
+}
+
+// NewServer checks the configuration; it does no I/O.
+func NewServer(cfg ServerConfig) (*Server, error) {
+	if cfg.Transform == nil {
+		return nil, errors.New("comm: a Server needs a Transform")
+	}
+	s := &Server{transform: cfg.Transform, log: cfg.Log, handlers: map[string]fasthttp.RequestHandler{}}
+	if cfg.TargetURL != "" {
+		src, err := newSource(cfg.TargetURL)
+		if err != nil {
+			return nil, err
+		}
+		s.source = src
+	}
+	for _, name := range Names() {
+		if t := registry[name]; t.Serve != nil {
+			t.Serve(s)
+		}
+	}
+	return s, nil
+}
+
+// handle adds an HTTP method; a second handler for one panics, since two types
+// would answer each other's requests.
+func (s *Server) handle(method string, h fasthttp.RequestHandler) {
+	if _, ok := s.handlers[method]; ok {
+		panic("comm: two types serve " + method)
+	}
+	s.handlers[method] = h
+}
+
+// shutdownTime bounds how long Serve waits for requests when ctx ends.
+const shutdownTime = 5 * time.Second
+
+// Serve answers on ln until ctx ends; then it cancels what still runs and
+// returns when all of it is gone. It closes ln.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.ctx = ctx
+	srv := &fasthttp.Server{
+		Handler:                       s.serve,
+		Name:                          "etlbench-transformer",
+		StreamRequestBody:             true,
+		DisablePreParseMultipartForm:  true,
+		DisableHeaderNamesNormalizing: false,
+		NoDefaultContentType:          true,
+		ReadBufferSize:                16 << 10,
+		WriteBufferSize:               16 << 10,
+		CloseOnShutdown:               true,
+		Logger:                        quiet{},
+	}
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		end, done := context.WithTimeout(context.Background(), shutdownTime)
+		defer done()
+		stopped <- srv.ShutdownWithContext(end)
+	})
+	err := srv.Serve(Listener(ln))
+	cancel()
+	if !stop() {
+		err = errors.Join(err, <-stopped)
+	}
+	s.running.Wait()
+	if s.source != nil {
+		s.source.c.closeIdle()
+	}
+	return err
+}
+
+// quiet drops fasthttp's own messages: they tell of clients that hung up.
+type quiet struct{}
+
+func (quiet) Printf(string, ...any) {}
+
+func (s *Server) serve(ctx *fasthttp.RequestCtx) {
+	uri := string(ctx.Request.Header.RequestURI())
+	if path, _, _ := strings.Cut(uri, "?"); path == "/health" {
+		ctx.SetContentType(api.MimeText)
+		ctx.SetBodyString("Running")
+		return
+	}
+	h := s.handlers[string(ctx.Method())]
+	if h == nil {
+		ctx.Error("method not allowed", fasthttp.StatusMethodNotAllowed)
+		ctx.SetConnectionClose()
+		return
+	}
+	h(ctx)
+}
+
+// splitTarget takes bucket, object and etl_args from a request to a pod, whose
+// path is /bucket/object or /{escaped uname}.
+func splitTarget(ctx *fasthttp.RequestCtx) (bucket, name, args string) {
+	path, q, _ := strings.Cut(string(ctx.Request.Header.RequestURI()), "?")
+	path, err := url.PathUnescape(strings.TrimPrefix(path, "/"))
+	if err == nil {
+		bucket, name, _ = api.ParseUname(path)
+	}
+	if v, err := url.ParseQuery(q); err == nil {
+		args = v.Get(qparamArgs)
+	}
+	return bucket, name, args
+}
+
+// run transforms src and answers: a result of up to 64 KiB at once and with
+// its length, a larger one as it comes. after runs when src is done with.
+func (s *Server) run(ctx *fasthttp.RequestCtx, o Info, src io.Reader, after func()) {
+	tctx, cancel := context.WithCancelCause(s.ctx)
+	out := newSpool(cancel)
+	s.running.Add(1)
+	go func() {
+		defer s.running.Done()
+		err := s.safely(tctx, out, src, o)
+		after()
+		out.finish(err)
+	}()
+	if body, err, done := out.wait(); !done {
+		ctx.Response.SetBodyStream(&Stream{Reader: out.reader(), Done: out.close}, -1)
+	} else if err != nil {
+		cancel(nil)
+		s.fail(ctx, o, err)
+	} else {
+		cancel(nil)
+		ctx.Response.SetBodyRaw(body)
+	}
+	ctx.Response.Header.SetContentType(api.MimeBinary)
+	if ctx.Response.StatusCode() >= fasthttp.StatusBadRequest {
+		ctx.Response.Header.SetContentType(api.MimeText)
+	}
+}
+
+// safely keeps a panic in a transform from taking the other objects along.
+func (s *Server) safely(ctx context.Context, dst io.Writer, src io.Reader, o Info) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("transform panicked: %v", p)
+		}
+	}()
+	return s.transform(ctx, dst, src, o)
+}
+
+func (s *Server) fail(ctx *fasthttp.RequestCtx, o Info, err error) {
+	status := fasthttp.StatusInternalServerError
+	var refused *TransformError
+	if errors.As(err, &refused) {
+		status = refused.Status
+	}
+	s.log.Warn("transform", "object", o.Bucket+"/"+o.Name, "err", err)
+	ctx.Response.Reset()
+	ctx.SetStatusCode(status)
+	ctx.SetBodyString(err.Error())
+}
