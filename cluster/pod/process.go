@@ -1,0 +1,398 @@
+package pod
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Environment that the process runtime adds for the program's sake.
+const (
+	// EnvPort is a free port on loopback, for programs that listen on a port
+	// they are told: also as $(PORT) in a spec's command and args.
+	EnvPort = "PORT"
+	// EnvAnnounce names a file descriptor. A program that knows it listens on
+	// any port it likes and writes its base URL there, as one line. That
+	// leaves no moment in which somebody else can take the port.
+	EnvAnnounce = "ETLBENCH_ANNOUNCE_FD"
+)
+
+// ProcessConfig of the local-process runtime.
+type ProcessConfig struct {
+	Dir    string // one folder a pod below it; emptied by NewProcess
+	Images Images // what image names stand for
+	// Code gives the argv that serves CodeFile in the working directory with a
+	// Runtime, as a server or (perObject) by a shim. An unknown runtime is an
+	// error that names what there is.
+	Code func(runtime string, perObject bool) ([]string, error)
+	Shim []string // argv in front of a PerObject pod's command
+	Node string   // Info.Node
+	Log  *slog.Logger
+}
+
+// Process is the Runtime whose pods are local processes, each in a process
+// group of its own. They listen on loopback and die with this process.
+type Process struct {
+	cfg  ProcessConfig
+	mu   sync.Mutex
+	pods map[string]*processPod // by name; guarded by mu
+}
+
+var _ Runtime = (*Process)(nil)
+
+// NewProcess clears what an earlier life left in cfg.Dir.
+func NewProcess(cfg ProcessConfig) (*Process, error) {
+	if err := os.RemoveAll(cfg.Dir); err != nil {
+		return nil, fmt.Errorf("pods: %w", err)
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("pods: %w", err)
+	}
+	return &Process{cfg: cfg, pods: map[string]*processPod{}}, nil
+}
+
+// Start runs the pod's program and waits until its probe answers.
+func (r *Process) Start(ctx context.Context, s Spec) (Pod, error) {
+	p, err := r.launch(s)
+	if err != nil {
+		return nil, fmt.Errorf("pod %s: %w", s.Name, err)
+	}
+	if err := p.ready(ctx, s.Probe); err != nil {
+		err = fmt.Errorf("pod %s: %w%s", s.Name, err, p.lastWords())
+		return nil, errors.Join(err, p.Stop(context.WithoutCancel(ctx)))
+	}
+	return p, nil
+}
+
+// launch starts the program and registers the pod.
+func (r *Process) launch(s Spec) (*processPod, error) {
+	img, err := r.image(&s)
+	if err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(r.cfg.Dir, s.Name)
+	if err := checkFileName(s.Name); err != nil {
+		return nil, err
+	}
+	if err := writeFiles(dir, s.Files); err != nil {
+		return nil, err
+	}
+	env := podEnv(img, s, dir, port)
+	argv := s.argv(img, env)
+	if s.PerObject {
+		argv = append(append([]string{}, r.cfg.Shim...), argv...)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.pods[s.Name]; ok {
+		return nil, fmt.Errorf("%w: a pod of this name runs already", ErrSpec)
+	}
+	p := &processPod{
+		info: Info{Name: s.Name, Node: r.cfg.Node, URL: "http://127.0.0.1:" + strconv.Itoa(port)},
+		log:  newRing(), done: make(chan struct{}), announced: make(chan string, 1),
+	}
+	if err := p.start(argv, env, dir); err != nil {
+		return nil, err
+	}
+	r.pods[s.Name] = p
+	go func() {
+		<-p.done
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.pods[s.Name] == p {
+			delete(r.pods, s.Name)
+		}
+		_ = os.RemoveAll(dir)
+		close(p.forgotten)
+	}()
+	return p, nil
+}
+
+// image is what a spec starts. For init code that is all of the command line.
+func (r *Process) image(s *Spec) (Image, error) {
+	if s.Runtime == "" {
+		return r.cfg.Images.Find(s.Image)
+	}
+	argv, err := r.cfg.Code(s.Runtime, s.PerObject)
+	if err != nil {
+		return Image{}, fmt.Errorf("%w: %w", ErrSpec, err)
+	}
+	s.PerObject = false // argv is the shim already
+	return Image{Entrypoint: argv}, nil
+}
+
+// podEnv is all that a pod sees: nothing of this process's own environment
+// but what a program cannot do without.
+func podEnv(img Image, s Spec, dir string, port int) map[string]string {
+	env := map[string]string{"HOME": dir, "PATH": os.Getenv("PATH")}
+	for _, name := range []string{"TMPDIR", "LANG", "SSL_CERT_FILE"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env[name] = v
+		}
+	}
+	for k, v := range img.Env {
+		env[k] = v
+	}
+	for _, e := range s.Env {
+		env[e.Name] = e.Value
+	}
+	env[EnvPort] = strconv.Itoa(port)
+	env[EnvAnnounce] = "3"
+	return env
+}
+
+func writeFiles(dir string, files map[string][]byte) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for name, data := range files {
+		if err := checkFileName(name); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func freePort() (int, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port, nil
+}
+
+// List tells of the running pods. None outlives its runtime, so there are no
+// others.
+func (r *Process) List(context.Context) ([]Info, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := make([]Info, 0, len(r.pods))
+	for _, p := range r.pods {
+		list = append(list, p.Info())
+	}
+	return list, nil
+}
+
+// Close stops every pod.
+func (r *Process) Close() error {
+	r.mu.Lock()
+	pods := make([]*processPod, 0, len(r.pods))
+	for _, p := range r.pods {
+		pods = append(pods, p)
+	}
+	r.mu.Unlock()
+	errs := make([]error, len(pods))
+	var wg sync.WaitGroup
+	for i, p := range pods {
+		wg.Go(func() { errs[i] = p.Stop(context.Background()) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+type processPod struct {
+	mu        sync.Mutex
+	info      Info // guarded by mu: the URL may be announced
+	log       *ring
+	cmd       *exec.Cmd
+	announced chan string
+	stopping  sync.Once
+	unwanted  bool  // guarded by mu: Stop was called
+	err       error // valid after done
+	done      chan struct{}
+	forgotten chan struct{} // closed after done, when the runtime has let go
+}
+
+// start runs argv. The goroutines end with the process.
+func (p *processPod) start(argv []string, env map[string]string, dir string) error {
+	pr, pw, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir = dir
+	for k, v := range env {
+		cmd.Env = append(cmd.Env, k+"="+v)
+	}
+	cmd.Stdout, cmd.Stderr = p.log, p.log
+	cmd.ExtraFiles = []*os.File{pw}
+	// A child that leaves the pipe open in a process of its own must not keep
+	// the pod alive for ever.
+	cmd.WaitDelay = time.Second
+	// Pdeathsig follows the thread that forks. The Go runtime ends a thread
+	// only with a goroutine locked to it, and nothing here locks one.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	err = cmd.Start()
+	pw.Close()
+	if err != nil {
+		pr.Close()
+		return fmt.Errorf("%w: %w", ErrSpec, err)
+	}
+	p.cmd, p.forgotten = cmd, make(chan struct{})
+	go p.readAnnouncement(pr)
+	go p.wait()
+	return nil
+}
+
+func (p *processPod) readAnnouncement(pr *os.File) {
+	defer pr.Close()
+	const longest = 256
+	line, err := bufio.NewReader(io.LimitReader(pr, longest)).ReadString('\n')
+	if err == nil {
+		p.announced <- strings.TrimSpace(line)
+	}
+}
+
+func (p *processPod) wait() {
+	err := p.cmd.Wait()
+	// What the program left behind in its group goes with it.
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.unwanted {
+		p.err = p.exitError(err)
+	}
+	close(p.done)
+}
+
+func (p *processPod) exitError(err error) error {
+	e := &ExitError{Container: "server", State: "Terminated", Reason: "Completed", Message: p.log.lastLines(512)}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		e.Reason, e.ExitCode = "Error", exit.ExitCode()
+		if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+			e.Reason, e.ExitCode = "Signal "+ws.Signal().String(), 128+int(ws.Signal())
+		}
+	}
+	return e
+}
+
+// probeFirst is the wait between the first two probes; it doubles up to the
+// spec's period. A local process is up in milliseconds, where Kubernetes would
+// look again after seconds.
+const probeFirst = 5 * time.Millisecond
+
+// ready waits until the pod's probe answers 200.
+func (p *processPod) ready(ctx context.Context, probe Probe) error {
+	client := &http.Client{Timeout: probe.Timeout, Transport: &http.Transport{DisableKeepAlives: true}}
+	last := errors.New("not asked yet")
+	for wait := probeFirst; ; wait = min(2*wait, probe.Period) {
+		select {
+		case u := <-p.announced:
+			p.mu.Lock()
+			p.info.URL = u
+			p.mu.Unlock()
+			wait = probeFirst
+		case <-p.done:
+			return p.err
+		case <-ctx.Done():
+			return fmt.Errorf("not ready: %w (last probe: %w)", context.Cause(ctx), last)
+		case <-time.After(wait):
+		}
+		if last = ask(ctx, client, p.Info().URL, probe.Path); last == nil {
+			return nil
+		}
+	}
+}
+
+// ask is one probe.
+func ask(ctx context.Context, client *http.Client, base, path string) error {
+	if path == "" {
+		path = "/health"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: %s", path, resp.Status)
+	}
+	return nil
+}
+
+// lastWords is the end of the log, for errors that do not carry it already.
+func (p *processPod) lastWords() string {
+	select {
+	case <-p.done:
+		return ""
+	default:
+	}
+	if s := p.log.lastLines(512); s != "" {
+		return "; its last words: " + s
+	}
+	return ""
+}
+
+// Info describes the pod.
+func (p *processPod) Info() Info {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.info
+}
+
+// Logs writes the end of the log.
+func (p *processPod) Logs(_ context.Context, w io.Writer) error {
+	_, err := w.Write(p.log.bytes())
+	return err
+}
+
+// Done is closed when the program has gone.
+func (p *processPod) Done() <-chan struct{} { return p.done }
+
+// Err says why.
+func (p *processPod) Err() error {
+	select {
+	case <-p.done:
+		return p.err
+	default:
+		return nil
+	}
+}
+
+// grace is how long a program has between SIGTERM and SIGKILL.
+const grace = 2 * time.Second
+
+// Stop asks the program's group to end, and kills it when it does not.
+func (p *processPod) Stop(ctx context.Context) error {
+	p.stopping.Do(func() {
+		p.mu.Lock()
+		p.unwanted = true
+		p.mu.Unlock()
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
+	})
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+	case <-time.After(grace):
+	}
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	<-p.done
+	<-p.forgotten
+	return nil
+}
