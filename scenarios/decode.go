@@ -1,0 +1,349 @@
+package scenarios
+
+import (
+	"encoding"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Parse reads one scenario, fills in the defaults and checks it. name is the
+// file's name, for messages and for the default of name. The error is an
+// [*Error] with all problems.
+func Parse(name string, data []byte) (*Scenario, error) {
+	return ParseWith(name, data, nil)
+}
+
+// ParseWith is Parse with overrides: each "dotted.path=value" replaces or
+// adds that key before anything is checked, in order. The value is YAML, so
+// a list is "arms.comm=[hpush, io]". Problems of overrides have "--set" in
+// place of a position.
+func ParseWith(name string, data []byte, sets []string) (*Scenario, error) {
+	r := &reader{file: name}
+	root := r.read(data)
+	if root == nil {
+		return nil, asError(r.problems)
+	}
+	for _, s := range sets {
+		r.set(root, s)
+	}
+	d := &decoder{reader: r, at: map[string]pos{"": root.pos}}
+	s := defaults(strings.TrimSuffix(strings.TrimSuffix(path.Base(name), ".yaml"), ".yml"))
+	d.schema = schema(s)
+	d.section(d.schema, "", root)
+	s.fillDataset(d.has)
+	if root.kind == kindMap {
+		for _, p := range s.problems() {
+			d.locate(p)
+		}
+	}
+	if err := asError(d.problems); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// decoder fills a Scenario from nodes and remembers where each path stands.
+type decoder struct {
+	*reader
+	schema []field
+	at     map[string]pos
+}
+
+// field is a key of a section: a leaf with a read function, or a section with
+// fields of its own.
+type field struct {
+	key  string
+	read func(d *decoder, path string, n *node)
+	sub  []field
+}
+
+// schema is the file's shape, with s as the place to put the values.
+func schema(s *Scenario) []field {
+	return []field{
+		{key: "apiVersion", read: text(&s.APIVersion)},
+		{key: "name", read: text(&s.Name)},
+		{key: "seed", read: seed(&s.Seed)},
+		{key: "target", sub: []field{
+			{key: "proxies", read: list(&s.Target.Proxies)},
+			{key: "bucket", read: text(&s.Target.Bucket)},
+			{key: "targets", read: integer(&s.Target.Targets)},
+		}},
+		{key: "dataset", sub: []field{
+			{key: "kind", read: text(&s.Dataset.Kind)},
+			{key: "dir", read: text(&s.Dataset.Dir)},
+			{key: "objects", read: count(&s.Dataset.Objects)},
+			{key: "size", read: size(&s.Dataset.Size)},
+			{key: "compressible", read: number(&s.Dataset.Compressible)},
+		}},
+		{key: "transforms", read: list(&s.Transforms)},
+		{key: "arms", sub: []field{
+			{key: "comm", read: list(&s.Arms.Comm)},
+			{key: "mode", read: list(&s.Arms.Mode)},
+		}},
+		{key: "load", sub: []field{
+			{key: "model", read: text(&s.Load.Model)},
+			{key: "workers", read: integer(&s.Load.Workers)},
+			{key: "timeout", read: unit(&s.Load.Timeout)},
+			{key: "mix", read: weights(&s.Load.Mix)},
+		}},
+		{key: "phases", sub: []field{
+			{key: "warmup", read: unit(&s.Phases.Warmup)},
+			{key: "measure", read: unit(&s.Phases.Measure)},
+		}},
+		{key: "verify", sub: []field{
+			{key: "content", read: text(&s.Verify.Content)},
+		}},
+		{key: "outputs", read: list(&s.Outputs)},
+	}
+}
+
+// fillDataset puts in the defaults that depend on the kind.
+func (s *Scenario) fillDataset(given func(path string) bool) {
+	d := &s.Dataset
+	if d.Kind != KindFolder && !given("dataset.objects") {
+		d.Objects = 64
+	}
+	if d.Kind == KindGenerated && !given("dataset.size") {
+		d.Size = Size{Dist: DistConst, Value: 64 << 10}
+	}
+}
+
+func (d *decoder) has(path string) bool {
+	_, ok := d.at[path]
+	return ok
+}
+
+// locate adds a problem of the finished value at the place of its path, or of
+// the nearest section around it. What already has a problem gets no second.
+func (d *decoder) locate(p Problem) {
+	for _, q := range d.problems {
+		if within(p.Path, q.Path) || within(q.Path, p.Path) {
+			return
+		}
+	}
+	parent := p.Path
+	for !d.has(parent) {
+		parent = parent[:max(0, strings.LastIndexAny(parent, ".["))]
+	}
+	d.problem(d.at[parent], p.Path, "%s", p.Text)
+}
+
+// within says whether path is outer or below it. Nothing is within "": a
+// problem of the whole file hides no other.
+func within(path, outer string) bool {
+	rest, ok := strings.CutPrefix(path, outer)
+	return ok && outer != "" && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// section reads a map whose keys are fields.
+func (d *decoder) section(fields []field, path string, n *node) {
+	d.keys(path, n, func(e entry, at string) {
+		i := slices.IndexFunc(fields, func(f field) bool { return f.key == e.key })
+		switch {
+		case i < 0:
+			d.unknown(fields, e, at)
+		case fields[i].sub != nil:
+			d.section(fields[i].sub, at, e.value)
+		case d.filled(at, e.value):
+			fields[i].read(d, at, e.value)
+		}
+	})
+}
+
+// keys calls visit for every key of a map but the repeated ones, which it
+// reports.
+func (d *decoder) keys(path string, n *node, visit func(e entry, at string)) {
+	if !d.filled(path, n) || !d.want(path, n, "a map of keys and values", kindMap) {
+		return
+	}
+	first := make(map[string]pos, len(n.entries))
+	for _, e := range n.entries {
+		at := join(path, e.key)
+		if before, ok := first[e.key]; ok {
+			d.problem(e.pos, at, "said before, at line %d (drop one)", before.line)
+			continue
+		}
+		first[e.key], d.at[at] = e.pos, e.value.pos
+		visit(e, at)
+	}
+}
+
+func (d *decoder) unknown(fields []field, e entry, at string) {
+	if home := find(d.schema, "", e.key); home != "" && len(e.key) > 3 {
+		d.problem(e.pos, at, "unknown key (did you mean %q?)", home)
+		return
+	}
+	d.problem(e.pos, at, "unknown key %s", suggest(e.key, keysOf(fields)))
+}
+
+// find is the path of the key called key, wherever in the schema it is.
+func find(fields []field, path, key string) string {
+	for _, f := range fields {
+		if f.key == key {
+			return join(path, key)
+		}
+		if home := find(f.sub, join(path, f.key), key); home != "" {
+			return home
+		}
+	}
+	return ""
+}
+
+func keysOf(fields []field) []string {
+	keys := make([]string, len(fields))
+	for i, f := range fields {
+		keys[i] = f.key
+	}
+	return keys
+}
+
+// filled reports a key without a value. An empty root is a map already.
+func (d *decoder) filled(path string, n *node) bool {
+	if n.kind == kindNull {
+		d.problem(n.pos, path, "has no value (give it one or drop the key)")
+		return false
+	}
+	return true
+}
+
+// want reports a value of none of the wanted kinds; what describes them.
+func (d *decoder) want(path string, n *node, what string, kinds ...nodeKind) bool {
+	for _, k := range kinds {
+		if n.kind == k {
+			return true
+		}
+	}
+	d.problem(n.pos, path, "wants %s, not %s", what, n)
+	return false
+}
+
+func text(to *string) func(*decoder, string, *node) {
+	return func(d *decoder, path string, n *node) {
+		switch n.kind {
+		case kindInt, kindFloat, kindBool:
+			d.problem(n.pos, path, "wants text, not %s (put it in quotes)", n)
+		case kindText:
+			*to = n.text
+		default:
+			d.want(path, n, "text", kindText)
+		}
+	}
+}
+
+func list(to *[]string) func(*decoder, string, *node) {
+	return func(d *decoder, path string, n *node) {
+		if !d.want(path, n, "a list, written [a, b]", kindList) {
+			return
+		}
+		*to = nil
+		for i, item := range n.items {
+			at := fmt.Sprintf("%s[%d]", path, i)
+			d.at[at] = item.pos
+			var s string
+			if d.filled(at, item) {
+				text(&s)(d, at, item)
+			}
+			*to = append(*to, s)
+		}
+	}
+}
+
+// scalar reads values of the given kinds, which what describes, with parse.
+func scalar[T any](to *T, parse func(string) (T, error), what string, kinds ...nodeKind) func(*decoder, string, *node) {
+	return func(d *decoder, path string, n *node) {
+		if !d.want(path, n, what, kinds...) {
+			return
+		}
+		v, err := parse(n.text)
+		d.failed(path, n, err)
+		*to = v
+	}
+}
+
+func integer(to *int) func(*decoder, string, *node) {
+	return scalar(to, parseInt, "a whole number", kindInt)
+}
+
+func seed(to *uint64) func(*decoder, string, *node) {
+	return scalar(to, parseSeed, "a whole number", kindInt)
+}
+
+func count(to *int) func(*decoder, string, *node) {
+	return scalar(to, parseCount, "a count, like 500, 20k or 1M", kindInt, kindText)
+}
+
+func number(to *float64) func(*decoder, string, *node) {
+	return scalar(to, parseNumber, "a number", kindInt, kindFloat)
+}
+
+// unit reads durations and sizes. Bare numbers get here too, so that the
+// message is about the unit and not about the kind of value.
+func unit(to encoding.TextUnmarshaler) func(*decoder, string, *node) {
+	return func(d *decoder, path string, n *node) {
+		if d.want(path, n, "a value with its unit", kindText, kindInt, kindFloat) {
+			d.failed(path, n, to.UnmarshalText([]byte(n.text)))
+		}
+	}
+}
+
+func size(to *Size) func(*decoder, string, *node) {
+	return func(d *decoder, path string, n *node) {
+		if n.kind != kindMap {
+			*to = Size{Dist: DistConst}
+			unit(&to.Value)(d, path, n)
+			return
+		}
+		*to = Size{}
+		d.section([]field{
+			{key: "dist", read: text(&to.Dist)},
+			{key: "value", read: unit(&to.Value)},
+			{key: "min", read: unit(&to.Min)},
+			{key: "max", read: unit(&to.Max)},
+		}, path, n)
+		for _, key := range sizeKeys(to.Dist) {
+			if !d.has(join(path, key)) {
+				d.problem(n.pos, join(path, key), "missing (dist %s needs it)", to.Dist)
+			}
+		}
+	}
+}
+
+// sizeKeys are the keys that a size of this distribution must have.
+func sizeKeys(dist string) []string {
+	switch dist {
+	case DistConst:
+		return []string{"value"}
+	case DistUniform:
+		return []string{"min", "max"}
+	}
+	return nil
+}
+
+func weights(to *map[string]int) func(*decoder, string, *node) {
+	return func(d *decoder, path string, n *node) {
+		*to = map[string]int{}
+		d.keys(path, n, func(e entry, at string) {
+			var w int
+			if d.filled(at, e.value) {
+				integer(&w)(d, at, e.value)
+			}
+			(*to)[e.key] = w
+		})
+	}
+}
+
+// failed reports err, if any, as the problem of n.
+func (d *decoder) failed(path string, n *node, err error) {
+	if err != nil {
+		d.problem(n.pos, path, "%s", err)
+	}
+}

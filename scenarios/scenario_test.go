@@ -1,0 +1,326 @@
+package scenarios_test
+
+import (
+	"errors"
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/etlbench/etlbench/scenarios"
+)
+
+// update rewrites the golden files: go test -update.
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// minimal is the shortest scenario.
+const minimal = "apiVersion: etlbench/v1\ntransforms: [md5]\n"
+
+func minimalScenario() *scenarios.Scenario {
+	return &scenarios.Scenario{
+		APIVersion: "etlbench/v1",
+		Name:       "small",
+		Seed:       1,
+		Target:     scenarios.Target{Bucket: "ais://etlbench-src", Targets: 3},
+		Dataset: scenarios.Dataset{
+			Kind:    "generated",
+			Objects: 64,
+			Size:    scenarios.Size{Dist: "const", Value: 64 << 10},
+		},
+		Transforms: []string{"md5"},
+		Arms:       scenarios.Arms{Comm: []string{"hpush", "hpull", "hrev", "io"}, Mode: []string{"inline"}},
+		Load: scenarios.Load{
+			Model:   "closed",
+			Workers: 8,
+			Timeout: scenarios.Duration(30 * time.Second),
+			Mix:     map[string]int{"get-etl": 1},
+		},
+		Phases: scenarios.Phases{
+			Warmup:  scenarios.Duration(time.Second),
+			Measure: scenarios.Duration(10 * time.Second),
+		},
+		Verify:  scenarios.Verify{Content: "all"},
+		Outputs: []string{"text", "json", "md", "csv", "html"},
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	s, err := scenarios.Parse("some/folder/small.yaml", []byte(minimal))
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(minimalScenario(), s))
+}
+
+// TestParse checks that each key lands in its field, and the forms that
+// values may have.
+func TestParse(t *testing.T) {
+	type S = scenarios.Scenario
+	tests := []struct {
+		name, yaml string
+		want       func(s *S)
+	}{
+		{"name", "name: other.one", func(s *S) { s.Name = "other.one" }},
+		{"seed", "seed: 18446744073709551615", func(s *S) { s.Seed = 1<<64 - 1 }},
+		{"seed zero", "seed: 0", func(s *S) { s.Seed = 0 }},
+		{"proxies", `target: {proxies: ["http://a:1", "https://b"]}`, func(s *S) { s.Target.Proxies = []string{"http://a:1", "https://b"} }},
+		{"bucket", "target: {bucket: ais://b}", func(s *S) { s.Target.Bucket = "ais://b" }},
+		{"targets", "target:\n  targets: 1", func(s *S) { s.Target.Targets = 1 }},
+		{"objects", "dataset: {objects: 5}", func(s *S) { s.Dataset.Objects = 5 }},
+		{"objects k", "dataset: {objects: 20k}", func(s *S) { s.Dataset.Objects = 20_000 }},
+		{"objects M", "dataset: {objects: 1M}", func(s *S) { s.Dataset.Objects = 1_000_000 }},
+		{"size 1000s", "dataset: {size: 1MB}", func(s *S) { s.Dataset.Size.Value = 1_000_000 }},
+		{"size zero", "dataset: {size: 0B}", func(s *S) { s.Dataset.Size.Value = 0 }},
+		{"size const", "dataset: {size: {dist: const, value: 3B}}", func(s *S) { s.Dataset.Size.Value = 3 }},
+		{"size uniform", "dataset: {size: {dist: uniform, min: 1B, max: 1KiB}}", func(s *S) {
+			s.Dataset.Size = scenarios.Size{Dist: "uniform", Min: 1, Max: 1024}
+		}},
+		{"compressible", "dataset: {compressible: 1}", func(s *S) { s.Dataset.Compressible = 1 }},
+		{"pictures", "dataset: {kind: pictures}", func(s *S) {
+			s.Dataset = scenarios.Dataset{Kind: "pictures", Objects: 64}
+		}},
+		{"folder", "dataset: {kind: folder, dir: ../a b}", func(s *S) {
+			s.Dataset = scenarios.Dataset{Kind: "folder", Dir: "../a b"}
+		}},
+		{"comm", "arms: {comm: [x1]}", func(s *S) { s.Arms.Comm = []string{"x1"} }},
+		{"mode", "arms: {mode: [offline, inline]}", func(s *S) { s.Arms.Mode = []string{"offline", "inline"} }},
+		{"workers", "load: {workers: 100000}", func(s *S) { s.Load.Workers = 100_000 }},
+		{"timeout", "load: {timeout: 1m30s}", func(s *S) { s.Load.Timeout = scenarios.Duration(90 * time.Second) }},
+		{"mix replaces", "load: {mix: {get-etl: 70, put: 0}}", func(s *S) {
+			s.Load.Mix = map[string]int{"get-etl": 70, "put": 0}
+		}},
+		{"warmup zero", "phases: {warmup: 0s}", func(s *S) { s.Phases.Warmup = 0 }},
+		{"measure", "phases: {measure: 250ms}", func(s *S) { s.Phases.Measure = scenarios.Duration(250 * time.Millisecond) }},
+		{"verify", "verify: {content: off}", func(s *S) { s.Verify.Content = "off" }},
+		{"outputs", "outputs: [csv]", func(s *S) { s.Outputs = []string{"csv"} }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := scenarios.Parse("small.yml", []byte(minimal+tt.yaml+"\n"))
+			require.NoError(t, err)
+			want := minimalScenario()
+			tt.want(want)
+			require.Empty(t, cmp.Diff(want, got))
+			requireRoundTrip(t, got)
+		})
+	}
+}
+
+// TestParseForms: ways of writing the same file.
+func TestParseForms(t *testing.T) {
+	for name, text := range map[string]string{
+		"byte order mark": "\uFEFF" + minimal,
+		"Windows lines":   strings.ReplaceAll(minimal, "\n", "\r\n"),
+		"document marks":  "%YAML 1.2\n---\n" + minimal + "...\n",
+		"no last newline": strings.TrimSpace(minimal),
+		"flow style":      "{apiVersion: etlbench/v1, transforms: [md5,]}",
+		"block list":      "apiVersion: etlbench/v1\ntransforms:\n  - md5 # a comment\n",
+		"quotes":          "\"apiVersion\": 'etlbench/v1'\ntransforms: [\"md5\"]\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := scenarios.Parse("small.yaml", []byte(text))
+			require.NoError(t, err)
+			require.Empty(t, cmp.Diff(minimalScenario(), s))
+		})
+	}
+}
+
+func TestParseNoTransforms(t *testing.T) {
+	s, err := scenarios.Parse("small.yaml", []byte("apiVersion: etlbench/v1\nload: {mix: {get: 1}}\n"))
+	require.NoError(t, err)
+	require.Empty(t, s.Transforms)
+	requireRoundTrip(t, s)
+}
+
+// requireRoundTrip checks that the resolved scenario is read back equal.
+func requireRoundTrip(t *testing.T, s *scenarios.Scenario) {
+	t.Helper()
+	out, err := s.YAML()
+	require.NoError(t, err)
+	again, err := scenarios.Parse("again.yaml", out)
+	require.NoError(t, err, "%s", out)
+	require.Empty(t, cmp.Diff(s, again))
+}
+
+// TestBadFiles compares the problems of each testdata/*.yaml with its .err.
+func TestBadFiles(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		name := filepath.Base(file)
+		t.Run(strings.TrimSuffix(name, ".yaml"), func(t *testing.T) {
+			s, err := scenarios.LoadFile(os.DirFS("testdata"), name)
+			require.Nil(t, s)
+			var problems *scenarios.Error
+			require.ErrorAs(t, err, &problems)
+			requireGolden(t, strings.TrimSuffix(file, ".yaml")+".err", err.Error()+"\n")
+		})
+	}
+}
+
+func requireGolden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err, "run: go test ./scenarios -update")
+	require.Empty(t, cmp.Diff(string(want), got), file)
+}
+
+func TestParseWith(t *testing.T) {
+	tests := []struct {
+		name string
+		sets []string
+		want func(s *scenarios.Scenario)
+		err  string
+	}{
+		{name: "none"},
+		{name: "adds a section", sets: []string{"load.workers=16"}, want: func(s *scenarios.Scenario) { s.Load.Workers = 16 }},
+		{name: "last wins", sets: []string{"seed=3", "seed=4"}, want: func(s *scenarios.Scenario) { s.Seed = 4 }},
+		{name: "list", sets: []string{"arms.comm=[io, hrev]"}, want: func(s *scenarios.Scenario) { s.Arms.Comm = []string{"io", "hrev"} }},
+		{name: "size from scalar to map", sets: []string{"dataset.size=1KiB", "dataset.size.dist=uniform", "dataset.size.min=1B", "dataset.size.max=2B"},
+			want: func(s *scenarios.Scenario) { s.Dataset.Size = scenarios.Size{Dist: "uniform", Min: 1, Max: 2} }},
+		{name: "value with = and :", sets: []string{"target.proxies=['http://a:1/?b=c']"},
+			want: func(s *scenarios.Scenario) { s.Target.Proxies = []string{"http://a:1/?b=c"} }},
+		{name: "replaces", sets: []string{"transforms=[echo]"}, want: func(s *scenarios.Scenario) { s.Transforms = []string{"echo"} }},
+		{name: "unknown key", sets: []string{"load.wrokers=1"}, err: `--set: load.wrokers: unknown key (did you mean "workers"?)`},
+		{name: "unknown section", sets: []string{"lod.workers=1"}, err: `--set: lod: unknown key (did you mean "load"?)`},
+		{name: "path through a value", sets: []string{"seed.x=1"}, err: "--set: seed: wants a whole number, not a map"},
+		{name: "bad value", sets: []string{"load.timeout=10"}, err: `--set: load.timeout: "10" has no unit (write 10s or 10ms)`},
+		{name: "bad rule", sets: []string{"load.workers=0"}, err: "--set: load.workers: 0 is out of range (use 1 to 100000)"},
+		{name: "no value", sets: []string{"seed="}, err: "--set: seed: has no value (give it one or drop the key)"},
+		{name: "no equals sign", sets: []string{"seed"}, err: `--set: "seed" is not an override (write it like load.workers=16)`},
+		{name: "empty path", sets: []string{"=3"}, err: `--set: "=3" is not an override (write it like load.workers=16)`},
+		{name: "empty step", sets: []string{"load..workers=3"}, err: `--set: "load..workers=3" is not an override (write it like load.workers=16)`},
+		{name: "not YAML", sets: []string{"arms.comm=[a"}, err: "--set: arms.comm: not YAML: sequence end token ']' not found"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := scenarios.ParseWith("small.yaml", []byte(minimal), tt.sets)
+			if tt.err != "" {
+				require.EqualError(t, err, tt.err)
+				return
+			}
+			require.NoError(t, err)
+			want := minimalScenario()
+			if tt.want != nil {
+				tt.want(want)
+			}
+			require.Empty(t, cmp.Diff(want, got))
+		})
+	}
+}
+
+// TestSetProblemsComeLast: a file's problems first, then those of --set, each
+// with what a caller needs to point at it.
+func TestSetProblemsComeLast(t *testing.T) {
+	_, err := scenarios.ParseWith("f.yaml", []byte(minimal+"load: {workers: 0}\n"), []string{"x=1"})
+	var e *scenarios.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, []scenarios.Problem{
+		{File: "f.yaml", Line: 3, Column: 17, Path: "load.workers", Text: "0 is out of range (use 1 to 100000)"},
+		{File: "--set", Path: "x", Text: "unknown key (use apiVersion, name, seed, target, dataset, transforms, arms, load, phases, verify or outputs)"},
+	}, e.Problems)
+}
+
+func TestValidate(t *testing.T) {
+	s := minimalScenario()
+	require.NoError(t, s.Validate())
+	s.Load.Workers = -1
+	s.Dataset.Size.Min = 3
+	s.Verify.Content = ""
+	require.EqualError(t, s.Validate(), strings.Join([]string{
+		"dataset.size: dist const has no min or max (use value, or dist: uniform)",
+		"load.workers: -1 is out of range (use 1 to 100000)",
+		"verify.content: missing (use all or off)",
+	}, "\n"))
+	require.Error(t, (&scenarios.Scenario{}).Validate(), "the zero scenario")
+}
+
+func TestLoadFile(t *testing.T) {
+	fsys := fstest.MapFS{"a/b.yaml": {Data: []byte(minimal)}}
+	s, err := scenarios.LoadFile(fsys, "a/b.yaml")
+	require.NoError(t, err)
+	require.Equal(t, "b", s.Name)
+
+	_, err = scenarios.LoadFile(fsys, "a/c.yaml")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.ErrorContains(t, err, "a/c.yaml")
+
+	fsys["huge.yaml"] = &fstest.MapFile{Data: make([]byte, 64<<10+1)}
+	_, err = scenarios.LoadFile(fsys, "huge.yaml")
+	require.EqualError(t, err, "huge.yaml:1:1: not YAML: larger than 64KiB, the most a scenario may have")
+}
+
+func TestBuiltIn(t *testing.T) {
+	names := scenarios.Names()
+	require.Equal(t, []string{"demo", "inline-by-comm", "mixed", "offline-bucket"}, names)
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			s, err := scenarios.LoadNamed(name)
+			require.NoError(t, err)
+			require.Equal(t, name, s.Name)
+			requireRoundTrip(t, s)
+
+			source, err := scenarios.Source(name)
+			require.NoError(t, err)
+			first, _, _ := strings.Cut(string(source), "\n")
+			require.Equal(t, first, "# "+scenarios.Describe(name))
+		})
+	}
+}
+
+func TestBuiltInUnknown(t *testing.T) {
+	_, err := scenarios.LoadNamed("demmo")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.EqualError(t, err, `no built-in scenario "demmo" (did you mean "demo"?): file does not exist`)
+	require.Empty(t, scenarios.Describe("demmo"))
+}
+
+// TestDemo pins what the demo promises.
+func TestDemo(t *testing.T) {
+	s, err := scenarios.LoadNamed("demo")
+	require.NoError(t, err)
+	require.Equal(t, scenarios.Dataset{Kind: "pictures", Objects: 24}, s.Dataset)
+	require.Equal(t, []string{"tar-images", "md5/python"}, s.Transforms)
+	require.Equal(t, []string{"inline", "offline"}, s.Arms.Mode)
+	require.Len(t, s.Arms.Comm, 4)
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(minimal), "load.workers=3")
+	for _, name := range scenarios.Names() {
+		data, err := scenarios.Source(name)
+		require.NoError(f, err)
+		f.Add(data, "arms.comm=[a, b]")
+	}
+	files, err := filepath.Glob("testdata/*.yaml")
+	require.NoError(f, err)
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		require.NoError(f, err)
+		f.Add(data, "")
+	}
+	f.Fuzz(func(t *testing.T, data []byte, set string) {
+		sets := []string{set}
+		if set == "" {
+			sets = nil
+		}
+		s, err := scenarios.ParseWith("fuzz.yaml", data, sets)
+		if err != nil {
+			var e *scenarios.Error
+			require.True(t, errors.As(err, &e), "%T", err)
+			require.NotEmpty(t, e.Problems)
+			return
+		}
+		require.NoError(t, s.Validate())
+		requireRoundTrip(t, s)
+	})
+}
