@@ -1,0 +1,75 @@
+// Package transformers holds the sample transforms: small, deterministic
+// functions from bytes to bytes, one file each. A pod runs one of them behind
+// a comm.Server; the load generator runs the same one to know which output to
+// expect, so a transform's output depends on its input and comm.Info alone.
+//
+// Functions that users send as Python source are not here: see
+// transformers/python.
+package transformers
+
+import (
+	"context"
+	"io"
+	"slices"
+
+	"github.com/etlbench/etlbench/cluster/comm"
+)
+
+// constructors is the table of samples by name. It is never written to.
+var constructors = map[string]func() comm.Transform{
+	"echo":       newEcho,
+	"md5":        newMD5,
+	"gzip":       newGzip,
+	"tar-images": newTarImages,
+}
+
+// Lookup returns the sample transform of that name, and whether there is one.
+// Each call makes a new Transform, which keeps buffers from object to object:
+// look it up once and use it often. It may be called concurrently.
+func Lookup(name string) (comm.Transform, bool) {
+	construct, ok := constructors[name]
+	if !ok {
+		return nil, false
+	}
+	return construct(), true
+}
+
+// Names returns the names that Lookup knows, sorted.
+func Names() []string {
+	names := make([]string, 0, len(constructors))
+	for name := range constructors {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// maxBlock is the most that is copied between two looks at the context.
+const maxBlock = 256 << 10
+
+// copyBlocks copies src to dst in blocks and stops when ctx ends. Size is the
+// expected number of bytes, -1 when unknown: a small object then gets a small
+// block, which matters at thousands of 4 KiB objects a second.
+func copyBlocks(ctx context.Context, dst io.Writer, src io.Reader, size int64) error {
+	block := int64(maxBlock)
+	if size >= 0 && size < block {
+		block = size + 1 // one more, so that the end is seen by the read that fills it
+	}
+	_, err := io.CopyBuffer(dst, &ctxReader{ctx: ctx, r: src}, make([]byte, block))
+	return err
+}
+
+// ctxReader is a reader that fails once its context has ended. It keeps the
+// context because it lives no longer than the call that it was made for.
+type ctxReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+// Read implements io.Reader.
+func (c *ctxReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
