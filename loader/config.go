@@ -1,0 +1,113 @@
+// Package loader is the load harness: it runs one scenario against a cluster
+// and writes what it measured into a run folder.
+//
+// It reaches the cluster by URL alone, as any client does, and never lives in
+// the process of the cluster it measures. It draws no reports: see reports.
+// Read run.go for the steps of a run, driver.go for one operation on the wire,
+// recorder.go for how latencies become histograms, and rows.go for what every
+// number of a row means.
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/reports/results"
+	"github.com/etlbench/etlbench/scenarios"
+	"github.com/etlbench/etlbench/scenarios/dataset"
+)
+
+// ErrNoExpectation is what Config.Expect returns for a transform, or an
+// object, whose output nobody can foretell. It is then not verified.
+var ErrNoExpectation = errors.New("no expected output")
+
+// Digest identifies a whole output.
+type Digest struct {
+	Sum  uint64 // XXH64, seed 0
+	Size int64  // bytes
+}
+
+// Config says what to run, where, and where the numbers go. All fields but
+// ETL, Expect, Progress, Log, Kind and Sync are required.
+type Config struct {
+	Scenario *scenarios.Scenario // validated, with its defaults
+	Data     dataset.Set
+	Proxies  []string // base URLs ("http://host:port"); requests go round-robin over them
+	Kind     string   // for the report: "spawned", "running" or "external"
+	Sync     string   // for the report: the cluster's sync level, "" when not known
+
+	// Results gets intervals, and at the end the summary, which closes it. A
+	// run that fails before it has measured anything leaves it open.
+	Results *results.Writer
+
+	// ETL gives the init message for a transform ("md5", "md5/python") over a
+	// communication type ("hpush"). The loader puts in a name of its own.
+	// language is "go" or "python", "" when not known. Required unless the
+	// scenario has no arm with a transform.
+	ETL func(transform, comm string) (spec *api.ETLSpec, language string, err error)
+
+	// Expect computes what a transform gives for the object name with the
+	// content src. It is called by several goroutines at once. nil, or
+	// ErrNoExpectation: outputs can't be verified.
+	Expect func(transform, name string, src io.Reader) (Digest, error)
+
+	// Progress is called at most four times a second, always by the same
+	// goroutine, and last when the run ends. It must not block for long. nil
+	// is fine.
+	Progress func(Progress)
+
+	Log *slog.Logger // nil: nothing is logged
+}
+
+// check reports all that is missing or wrong.
+func (c *Config) check() error {
+	if c.Scenario == nil || c.Data == nil || c.Results == nil {
+		return errors.New("loader: Config needs Scenario, Data and Results")
+	}
+	var errs []error
+	if err := c.Scenario.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if len(c.Data.Objects()) == 0 {
+		errs = append(errs, errors.New("the data set is empty"))
+	}
+	if len(c.Proxies) == 0 {
+		errs = append(errs, errors.New("no proxy to talk to"))
+	}
+	for _, p := range c.Proxies {
+		if _, err := hostOf(p); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	needsETL := func(a *arm) bool { return a.transform != none }
+	if c.ETL == nil && slices.ContainsFunc(plan(c.Scenario), needsETL) {
+		errs = append(errs, errors.New("loader: Config.ETL is missing, and the scenario has transforms"))
+	}
+	return errors.Join(errs...)
+}
+
+// hostOf is the "host:port" of a base URL. The load drivers speak plain HTTP.
+func hostOf(base string) (string, error) {
+	u, err := url.Parse(base)
+	switch {
+	case err != nil || u.Host == "":
+		return "", fmt.Errorf("%q is not a node's URL: write it like http://127.0.0.1:8080", base)
+	case u.Scheme != "http":
+		return "", fmt.Errorf("%q: load is issued over plain http only", base)
+	case u.Port() == "":
+		return net.JoinHostPort(u.Hostname(), "80"), nil
+	}
+	return u.Host, nil
+}
+
+// bucketOf is the bucket of a URI that has been validated.
+func bucketOf(uri string) api.Bucket {
+	return api.AIS(strings.TrimPrefix(uri, api.ProviderAIS+"://"))
+}

@@ -1,0 +1,399 @@
+package loader
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/valyala/fasthttp"
+
+	"github.com/etlbench/etlbench/cluster/api"
+)
+
+const (
+	maxHops       = 4               // proxy, target, pod, and one to spare
+	maxIdle       = 4 * time.Second // an older connection may be closed at the other end
+	maxSmallBody  = 64 << 10        // bodies of redirects and errors: read, so that the connection can be kept
+	maxMessage    = 4 << 10         // of an error body
+	connBuffer    = 8 << 10         // headers, and small bodies with them; large ones bypass it
+	bodyBufferLen = 128 << 10
+)
+
+// bodyBuffers hold bodies on their way. They are shared: a worker needs one
+// only while a body moves.
+var bodyBuffers = sync.Pool{New: func() any { return new([bodyBufferLen]byte) }}
+
+// driver issues the operations of one worker, one at a time: not for
+// concurrent use. The zero value is not usable; see newDriver. The owner
+// closes it.
+//
+// It has a connection of its own to every host, and sets one deadline on it
+// for writing, headers and body together. fasthttp's HostClient would do the
+// same work with a shared pool, whose lock and cleaner goroutine outlive a
+// run, and it re-sends what it takes for idempotent: five attempts would be
+// measured as one. Only requests that hit a kept connection which the other
+// end had closed meanwhile are sent again, once, and the time counts.
+type driver struct {
+	proxies []string // host:port
+	turn    int      // whose turn it is
+	timeout time.Duration
+	targets map[string]int // by host:port of their public network; shared, never written
+	conns   map[string]*conn
+	req     fasthttp.RequestHeader
+	resp    fasthttp.Response
+	sum     *xxhash.Digest
+	host    []byte // of the hop under way
+	uri     []byte
+}
+
+// conn is a kept connection.
+type conn struct {
+	net.Conn
+	host  string
+	r     *bufio.Reader
+	w     *bufio.Writer
+	last  time.Time // when it was last used; zero when never
+	ended bool      // the other end has closed it, and all that it sent is read
+}
+
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.ended = c.ended || err == io.EOF
+	return n, err
+}
+
+func newDriver(proxies []string, targets map[string]int, timeout time.Duration, first int) *driver {
+	return &driver{
+		proxies: proxies,
+		turn:    first % len(proxies),
+		timeout: timeout,
+		targets: targets,
+		conns:   map[string]*conn{},
+		sum:     xxhash.New(),
+	}
+}
+
+// close drops all connections.
+func (d *driver) close() {
+	for _, c := range d.conns {
+		c.Close()
+	}
+	clear(d.conns)
+}
+
+// reply is what came of an operation.
+type reply struct {
+	target     int           // index of the target that served it
+	ttfb, ttlb time.Duration // to the first and last byte of the body; of a PUT, to the answer and its end
+	got        Digest        // of the body received, or sent
+	checked    bool          // of a PUT: the cluster's checksum was compared, and equal
+	err        error
+}
+
+// get reads what is at uri ("/path?query"), to the last byte. owner is the
+// target to charge when no redirect tells.
+func (d *driver) get(uri []byte, owner int) reply {
+	start := time.Now()
+	rep := reply{target: owner}
+	c, err := d.follow(fasthttp.MethodGet, uri, content{}, start.Add(d.timeout), &rep)
+	if err == nil {
+		err = d.readBody(c, start, &rep)
+	}
+	rep.err = err
+	return rep
+}
+
+// content is the body of a PUT; the zero value is none.
+type content struct {
+	io.Reader
+	size int64
+}
+
+// put stores size bytes of body at uri and compares the checksum that comes
+// back with that of the bytes sent. Reading body is part of the operation.
+func (d *driver) put(uri []byte, body io.Reader, size int64, owner int) reply {
+	start := time.Now()
+	rep := reply{target: owner}
+	c, err := d.follow(fasthttp.MethodPut, uri, content{body, size}, start.Add(d.timeout), &rep)
+	rep.ttfb = time.Since(start)
+	if err == nil {
+		sent := Digest{d.sum.Sum64(), size}
+		// The sum in the header goes with the headers: take it before the body.
+		rep.checked, err = d.acknowledged(sent.Sum)
+		d.discard(c)
+		rep.got = sent
+	}
+	rep.ttlb = time.Since(start)
+	rep.err = err
+	return rep
+}
+
+// acknowledged compares the checksum of a PUT's reply. A cluster that sends
+// none, or another function's, leaves the object unchecked.
+func (d *driver) acknowledged(sum uint64) (checked bool, err error) {
+	kind := string(d.resp.Header.Peek(api.HdrChecksumType))
+	if kind != "xxhash" && kind != "xxhash2" {
+		return false, nil
+	}
+	got, want := string(d.resp.Header.Peek(api.HdrChecksumValue)), fmt.Sprintf("%016x", sum)
+	if got != want {
+		return false, &failure{classDigest, fmt.Errorf("stored with checksum %s, sent %s", got, want)}
+	}
+	return true, nil
+}
+
+// follow sends a request to the next proxy and goes where it is sent. The
+// first hop gets no body: it only says where to go. After it returns without
+// error, the headers are in d.resp and the body waits on the connection.
+func (d *driver) follow(method string, uri []byte, body content, deadline time.Time, rep *reply) (*conn, error) {
+	d.host = append(d.host[:0], d.proxies[d.turn]...)
+	d.turn = (d.turn + 1) % len(d.proxies)
+	d.uri = append(d.uri[:0], uri...)
+	for hop := range maxHops {
+		b := body
+		if hop == 0 {
+			b = content{}
+		}
+		c, err := d.exchange(method, b, deadline)
+		if err != nil {
+			return nil, fmt.Errorf("%s http://%s%s: %w", method, d.host, d.uri, err)
+		}
+		switch status := d.resp.StatusCode(); {
+		case status >= fasthttp.StatusBadRequest:
+			return nil, d.refused(c, status)
+		case status < fasthttp.StatusMultipleChoices && hop == 0 && body.Reader != nil:
+			d.drop(c)
+			return nil, &failure{classProtocol, errors.New("the proxy took a PUT without redirecting it")}
+		case status < fasthttp.StatusMultipleChoices:
+			return c, nil
+		}
+		if err := d.redirect(); err != nil {
+			d.drop(c)
+			return nil, err
+		}
+		d.discard(c)
+		if t, ok := d.targets[string(d.host)]; ok {
+			rep.target = t
+		}
+	}
+	return nil, &failure{classProtocol, fmt.Errorf("more than %d redirects, the last to http://%s%s", maxHops, d.host, d.uri)}
+}
+
+// redirect makes the Location of d.resp the next hop. Its bytes are sent as
+// they came: escapes in it mean what the one who sent it meant.
+func (d *driver) redirect() error {
+	loc := d.resp.Header.Peek(fasthttp.HeaderLocation)
+	rest, absolute := bytes.CutPrefix(loc, []byte("http://"))
+	slash := bytes.IndexByte(rest, '/')
+	switch {
+	case absolute && slash > 0:
+		d.host = append(d.host[:0], rest[:slash]...)
+		if bytes.IndexByte(d.host, ':') < 0 {
+			d.host = append(d.host, ":80"...)
+		}
+		d.uri = append(d.uri[:0], rest[slash:]...)
+	case !absolute && slash == 0:
+		d.uri = append(d.uri[:0], rest...)
+	default:
+		return &failure{classProtocol, fmt.Errorf("status %d with Location %q", d.resp.StatusCode(), loc)}
+	}
+	return nil
+}
+
+// exchange sends one request to d.host and reads the headers of the reply. On
+// an error the connection is gone.
+func (d *driver) exchange(method string, body content, deadline time.Time) (*conn, error) {
+	c, err := d.connect(deadline)
+	if err != nil {
+		return nil, err
+	}
+	kept := !c.last.IsZero()
+	err = d.send(c, method, body, deadline)
+	if err == nil {
+		return c, nil
+	}
+	d.drop(c)
+	if !kept || body.Reader != nil || classOf(err) != classClosed {
+		return nil, err
+	}
+	if c, err = d.connect(deadline); err != nil {
+		return nil, err
+	}
+	if err = d.send(c, method, body, deadline); err != nil {
+		d.drop(c)
+		return nil, err
+	}
+	return c, nil
+}
+
+// connect gives the connection to d.host.
+func (d *driver) connect(deadline time.Time) (*conn, error) {
+	if c := d.conns[string(d.host)]; c != nil {
+		if time.Since(c.last) < maxIdle {
+			return c, nil
+		}
+		d.drop(c)
+	}
+	host := string(d.host)
+	nc, err := (&net.Dialer{Deadline: deadline}).Dial("tcp", host)
+	if err != nil {
+		return nil, failed(classConnect, err)
+	}
+	c := &conn{Conn: nc, host: host}
+	c.r, c.w = bufio.NewReaderSize(c, connBuffer), bufio.NewWriterSize(c, connBuffer)
+	d.conns[host] = c
+	return c, nil
+}
+
+func (d *driver) drop(c *conn) {
+	d.resp.CloseBodyStream() //nolint:errcheck // it only goes back to its pool
+	c.Close()
+	delete(d.conns, c.host)
+}
+
+func (d *driver) send(c *conn, method string, body content, deadline time.Time) error {
+	if err := c.SetDeadline(deadline); err != nil {
+		return failed(classClosed, err)
+	}
+	d.req.Reset()
+	d.req.SetMethod(method)
+	d.req.SetHostBytes(d.host)
+	d.req.SetRequestURIBytes(d.uri)
+	d.req.SetUserAgent("etlbench")
+	if method == fasthttp.MethodPut {
+		d.req.SetContentType(api.MimeBinary)
+		d.req.SetContentLength(int(body.size))
+	}
+	werr := d.req.Write(c.w)
+	if werr == nil && body.Reader != nil {
+		werr = d.writeBody(c, body)
+	}
+	if werr == nil {
+		werr = c.w.Flush()
+	}
+	if werr != nil && (body.Reader == nil || classOf(werr) == classSource) {
+		return failed(classClosed, werr)
+	}
+	d.resp.Reset()
+	d.resp.StreamBody = true
+	err := d.resp.ReadLimitBody(c.r, 0)
+	switch {
+	case werr != nil && err == nil && d.resp.StatusCode() >= fasthttp.StatusBadRequest:
+		// The other end hung up on the body and said why.
+		d.resp.Header.SetConnectionClose()
+	case werr != nil:
+		return failed(classClosed, werr)
+	case err == io.EOF: // what fasthttp gives when not one byte came
+		return &failure{classClosed, errors.New("the connection was closed without an answer")}
+	case err != nil:
+		return failed(classProtocol, err)
+	}
+	return nil
+}
+
+// writeBody sends exactly body.size bytes and hashes them.
+func (d *driver) writeBody(c *conn, body content) error {
+	buf := bodyBuffers.Get().(*[bodyBufferLen]byte)
+	defer bodyBuffers.Put(buf)
+	d.sum.Reset()
+	for left := body.size; left > 0; {
+		n, err := body.Read(buf[:min(left, bodyBufferLen)])
+		_, _ = d.sum.Write(buf[:n])
+		if _, werr := c.w.Write(buf[:n]); werr != nil {
+			return werr
+		}
+		left -= int64(n)
+		if err != nil && left > 0 {
+			return &failure{classSource, fmt.Errorf("%d of %d bytes: %w", body.size-left, body.size, err)}
+		}
+	}
+	return nil
+}
+
+// readBody reads the body to its end, hashing it, and stamps both times. The
+// last stamp is taken before the last bytes are hashed.
+func (d *driver) readBody(c *conn, start time.Time, rep *reply) error {
+	buf := bodyBuffers.Get().(*[bodyBufferLen]byte)
+	defer bodyBuffers.Put(buf)
+	d.sum.Reset()
+	var err error
+	for body := d.resp.BodyStream(); body != nil && err == nil; {
+		var n int
+		n, err = body.Read(buf[:])
+		rep.ttlb = time.Since(start)
+		if n > 0 && rep.ttfb == 0 {
+			rep.ttfb = rep.ttlb
+		}
+		_, _ = d.sum.Write(buf[:n])
+		rep.got.Size += int64(n)
+	}
+	if err == io.EOF && c.ended && d.resp.Header.ContentLength() == -1 {
+		// fasthttp takes a connection that ends between two chunks for the
+		// end of the body. The last chunk would have come before that.
+		err = io.ErrUnexpectedEOF
+	}
+	if rep.ttlb == 0 {
+		rep.ttlb = time.Since(start)
+	}
+	if rep.ttfb == 0 {
+		rep.ttfb = rep.ttlb
+	}
+	if err != nil && err != io.EOF {
+		d.drop(c)
+		return failed(classTruncated, fmt.Errorf("after %d bytes of the body: %w", rep.got.Size, err))
+	}
+	rep.got.Sum = d.sum.Sum64()
+	d.keep(c)
+	return nil
+}
+
+// keep makes the connection ready for the next request, unless the other end
+// has said that it closes it.
+func (d *driver) keep(c *conn) {
+	if d.resp.ConnectionClose() {
+		d.drop(c)
+		return
+	}
+	d.resp.CloseBodyStream() //nolint:errcheck // it only goes back to its pool
+	c.last = time.Now()
+}
+
+// discard reads a body that nobody needs, if it is small.
+func (d *driver) discard(c *conn) {
+	body := d.resp.BodyStream()
+	if body == nil {
+		d.keep(c)
+		return
+	}
+	buf := bodyBuffers.Get().(*[bodyBufferLen]byte)
+	defer bodyBuffers.Put(buf)
+	for left := maxSmallBody; left > 0; {
+		n, err := body.Read(buf[:left])
+		left -= n
+		if err == io.EOF {
+			d.keep(c)
+			return
+		}
+		if err != nil {
+			break
+		}
+	}
+	d.drop(c)
+}
+
+// refused turns an answer of 400 and above into an error.
+func (d *driver) refused(c *conn, status int) error {
+	var body []byte
+	if s := d.resp.BodyStream(); s != nil {
+		body, _ = io.ReadAll(io.LimitReader(s, maxMessage))
+	}
+	d.discard(c)
+	return statusError(status, strings.TrimSpace(api.ParseError(status, body).Message))
+}

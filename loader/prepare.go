@@ -1,0 +1,302 @@
+package loader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/scenarios"
+)
+
+// patience is the least timeout of requests that nobody measures.
+const patience = time.Minute
+
+// object is one source object in the cluster.
+type object struct {
+	name  string
+	path  string // of its URL
+	size  int64
+	owner int // index of the target that holds it
+}
+
+// expected is what an operation on an object should give; known false: nobody
+// can tell.
+type expected struct {
+	Digest
+	known bool
+}
+
+// prepare connects, puts the data set in place and computes what to expect.
+func (r *run) prepare(ctx context.Context) error {
+	if err := r.connect(ctx); err != nil {
+		return err
+	}
+	filled, err := r.sourceBucket(ctx)
+	if err != nil {
+		return err
+	}
+	if !filled {
+		if err := r.fill(ctx); err != nil {
+			return err
+		}
+	}
+	m := newMix(r.Scenario.Load.Mix, r.Scenario.Seed, len(r.objects))
+	if m.has(opPut) && slices.Contains(r.Scenario.Arms.Mode, scenarios.ModeInline) {
+		// Not into the source bucket: offline jobs would transform them.
+		r.scratch = r.bucket("put")
+		if err := r.createBucket(ctx, r.scratch); err != nil {
+			return err
+		}
+	}
+	return r.expectations(ctx, m.has(opGet))
+}
+
+// connect reads the cluster map from the first proxy that answers.
+func (r *run) connect(ctx context.Context) error {
+	r.progress.enter("connect", 0, r.estimate(r.arms))
+	var errs []error
+	for _, p := range r.Proxies {
+		r.client.Close()
+		r.client = api.NewClient(p)
+		m, err := r.client.Map(ctx)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("cluster map from %s: %w; try: etlbench status", p, err))
+			continue
+		}
+		return r.useMap(m)
+	}
+	return errors.Join(errs...)
+}
+
+func (r *run) useMap(m *api.Map) error {
+	r.cmap = m
+	for id, t := range m.Targets {
+		if t.Active() {
+			r.targets = append(r.targets, id)
+		}
+	}
+	slices.Sort(r.targets)
+	for i, id := range r.targets {
+		host, err := hostOf(m.Targets[id].PubNet.URL)
+		if err != nil {
+			return fmt.Errorf("target %s: %w", id, err)
+		}
+		r.byHost[host] = i
+	}
+	for _, o := range r.Data.Objects() {
+		owner, err := r.owner(r.src, o.Name)
+		if err != nil {
+			return err
+		}
+		r.objects = append(r.objects, object{o.Name, api.ObjectPath(r.src, o.Name), o.Size, owner})
+	}
+	return nil
+}
+
+// owner is the target that an object is placed on.
+func (r *run) owner(b api.Bucket, name string) (int, error) {
+	t, err := r.cmap.Owner(b, name)
+	if err != nil {
+		return 0, err
+	}
+	i, _ := slices.BinarySearch(r.targets, t.ID)
+	return i, nil
+}
+
+// sourceBucket creates the bucket, or finds it empty or with the data set in
+// it. A bucket that was there is left there, filled: the next run finds it.
+func (r *run) sourceBucket(ctx context.Context) (filled bool, err error) {
+	err = r.createBucket(ctx, r.src)
+	if !errors.Is(err, api.ErrExists) {
+		return false, err
+	}
+	sizes := map[string]int64{}
+	err = r.client.ListAll(ctx, r.src, func(e *api.ListEntry) error {
+		sizes[e.Name] = e.Size
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("list bucket %s: %w", r.src, err)
+	}
+	if len(sizes) == 0 {
+		return false, nil
+	}
+	for _, o := range r.objects {
+		if size, ok := sizes[o.name]; !ok || size != o.size {
+			return false, r.foreign("has no %s of %d bytes", o.name, o.size)
+		}
+	}
+	if len(sizes) != len(r.objects) {
+		// Offline jobs transform all that is in the bucket.
+		return false, r.foreign("holds %d objects, the data set %d", len(sizes), len(r.objects))
+	}
+	r.note("Bucket %s was there with objects of the same names and sizes; it was not filled anew.", r.src)
+	return true, nil
+}
+
+func (r *run) foreign(format string, args ...any) error {
+	return fmt.Errorf("bucket %s exists and is not this data set: it %s; choose another target.bucket, or try: etlbench bucket rm %s",
+		r.src, fmt.Sprintf(format, args...), r.src)
+}
+
+// fill stores the data set. Every object's checksum in the cluster is compared
+// with ours.
+func (r *run) fill(ctx context.Context) error {
+	r.progress.enter("fill", 0, r.estimate(r.arms))
+	sums := make([]expected, len(r.objects))
+	var unchecked atomic.Bool
+	err := r.each(ctx, len(r.objects), 4*runtime.GOMAXPROCS(0), func(d *driver, i int) error {
+		o := &r.objects[i]
+		body, err := r.Data.Open(o.name)
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		rep := d.put([]byte(o.path+query("")), body, o.size, o.owner)
+		if rep.err != nil {
+			return fmt.Errorf("put %s/%s on t[%s]: %w", r.src, o.name, r.targets[rep.target], rep.err)
+		}
+		if !rep.checked {
+			unchecked.Store(true)
+		}
+		sums[i] = expected{rep.got, true}
+		r.progress.ops.Add(1)
+		r.progress.bytes.Add(o.size)
+		return nil
+	})
+	if unchecked.Load() {
+		r.note("The cluster told no XXH64 checksums: stored objects were not compared with what was sent.")
+	}
+	r.expect[none] = sums
+	return err
+}
+
+// each calls fn for 0 … n-1 from several goroutines, each with a driver of
+// its own, until the first error or the end of ctx.
+func (r *run) each(ctx context.Context, n, workers int, fn func(d *driver, i int) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for w := range min(n, workers) {
+		g.Go(func() error {
+			d := r.driver(w, max(patience, time.Duration(r.Scenario.Load.Timeout)))
+			defer d.close()
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return nil
+				}
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				if err := fn(d, i); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return g.Wait()
+}
+
+func (r *run) driver(worker int, timeout time.Duration) *driver {
+	return newDriver(r.hosts, r.byHost, timeout, worker)
+}
+
+// query selects an object's bucket provider and, unless etl is "", an ETL.
+func query(etl string) string {
+	q := "?" + api.QparamProvider + "=" + api.ProviderAIS
+	if etl != "" {
+		q += "&" + api.QparamETLName + "=" + etl
+	}
+	return q
+}
+
+// expectations computes what every transform should give for every object,
+// once. plain asks for the objects' own digests as well, which fill has
+// already left.
+func (r *run) expectations(ctx context.Context, plain bool) error {
+	if r.Scenario.Verify.Content == scenarios.VerifyOff {
+		clear(r.expect)
+		r.note("Outputs were not compared with what they should be (verify.content is off).")
+		return nil
+	}
+	if plain && r.expect[none] == nil {
+		sum := func(_, _ string, src io.Reader) (Digest, error) { return digest(src) }
+		if err := r.expectation(ctx, none, sum); err != nil {
+			return err
+		}
+	}
+	for _, a := range r.arms {
+		if r.expect[a.transform] != nil || a.transform == none {
+			continue
+		}
+		if r.Expect == nil {
+			r.note("What %s should give is not known: its outputs were not compared.", a.transform)
+			continue
+		}
+		if err := r.expectation(ctx, a.transform, r.Expect); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) expectation(ctx context.Context, transform string, expect func(transform, name string, src io.Reader) (Digest, error)) error {
+	r.progress.enter("computing what "+transform+" should give", 0, r.progress.left())
+	var (
+		list    = make([]expected, len(r.objects))
+		unknown atomic.Int64
+		once    sync.Once
+		why     error // of the first that is unknown
+	)
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, o := range r.objects {
+		if gctx.Err() != nil {
+			break
+		}
+		g.Go(func() error {
+			src, err := r.Data.Open(o.name)
+			if err != nil {
+				return err
+			}
+			defer src.Close()
+			d, err := expect(transform, o.name, src)
+			if err != nil {
+				unknown.Add(1)
+				once.Do(func() { why = err })
+			}
+			list[i] = expected{d, err == nil}
+			r.progress.ops.Add(1)
+			r.progress.bytes.Add(o.size)
+			return nil
+		})
+	}
+	if err := errors.Join(g.Wait(), ctx.Err()); err != nil {
+		return err
+	}
+	r.expect[transform] = list
+	if n := unknown.Load(); n > 0 {
+		r.note("What %s should give is not known for %d of %d objects (%s): their outputs were not compared.",
+			transform, n, len(list), strings.TrimSpace(why.Error()))
+	}
+	return nil
+}
+
+// digest hashes all of src.
+func digest(src io.Reader) (Digest, error) {
+	h := xxhash.New()
+	n, err := io.Copy(h, src)
+	return Digest{h.Sum64(), n}, err
+}

@@ -1,0 +1,122 @@
+package loader
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	progressEvery = 250 * time.Millisecond // how often Config.Progress is called
+	rateOver      = 4                      // calls that a rate looks back
+)
+
+// Progress is how far a run is. Total and Left are estimates: nobody knows
+// how long an offline job takes before the first one is done.
+type Progress struct {
+	Arm, Arms             int    // the arm under way, from 1; 0 before the first
+	Transform, Comm, Mode string // of that arm
+	Phase                 string // "fill", "init", "warmup", "measure", "job" …
+	Elapsed, Total, Left  time.Duration
+	Ops, Errors           int64   // of the phase; objects where a phase issues no load
+	OpsPerS, MiBPerS      float64 // over the last second; of source bytes
+}
+
+// progress calls fn from a goroutine of its own, so that nobody who measures
+// waits for a terminal.
+type progress struct {
+	start              time.Time
+	ops, errors, bytes atomic.Int64 // of the phase under way
+
+	mu      sync.Mutex // guards the rest
+	now     Progress
+	phaseAt time.Time
+	phase   time.Duration // how long the phase is expected to take
+	after   time.Duration // and what follows it
+	past    []point       // of the phase
+
+	quit, done chan struct{}
+}
+
+// point is a count at a moment, to compute rates from.
+type point struct {
+	at         time.Time
+	ops, bytes int64
+}
+
+// startProgress starts calling fn, which may be nil. The caller stops it.
+func startProgress(fn func(Progress)) *progress {
+	now := time.Now()
+	p := &progress{start: now, phaseAt: now, quit: make(chan struct{}), done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		if fn == nil {
+			return
+		}
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				fn(p.snapshot())
+			case <-p.quit:
+				fn(p.snapshot())
+				return
+			}
+		}
+	}()
+	return p
+}
+
+// stop makes the last call and waits for it.
+func (p *progress) stop() {
+	close(p.quit)
+	<-p.done
+}
+
+// arm begins number n of arms.
+func (p *progress) arm(a *arm, n, arms int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now.Arm, p.now.Arms = n, arms
+	p.now.Transform, p.now.Comm, p.now.Mode = a.transform, a.comm, a.mode
+}
+
+// enter begins a phase that takes about d, with after still to come then.
+func (p *progress) enter(phase string, d, after time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now.Phase, p.phaseAt, p.phase, p.after, p.past = phase, time.Now(), d, after, nil
+	p.ops.Store(0)
+	p.errors.Store(0)
+	p.bytes.Store(0)
+}
+
+// left is how long what follows the phase under way takes.
+func (p *progress) left() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.after
+}
+
+func (p *progress) snapshot() Progress {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := point{time.Now(), p.ops.Load(), p.bytes.Load()}
+	s := p.now
+	s.Ops, s.Errors = at.ops, p.errors.Load()
+	if len(p.past) > rateOver {
+		p.past = p.past[1:]
+	}
+	if len(p.past) > 0 {
+		first := p.past[0]
+		dt := at.at.Sub(first.at).Seconds()
+		s.OpsPerS = ratio(float64(at.ops-first.ops), dt)
+		s.MiBPerS = ratio(float64(at.bytes-first.bytes)/mib, dt)
+	}
+	p.past = append(p.past, at)
+	s.Elapsed = at.at.Sub(p.start)
+	s.Left = max(0, p.phase-at.at.Sub(p.phaseAt)) + p.after
+	s.Total = s.Elapsed + s.Left
+	return s
+}
