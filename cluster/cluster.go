@@ -1,0 +1,181 @@
+// Package cluster starts a whole reference cluster: Local in this process, for
+// tests, and Spawn as child processes on this machine, for measuring. Nodes
+// themselves are in cluster/node.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/node"
+	"github.com/etlbench/etlbench/cluster/pod"
+	"github.com/etlbench/etlbench/cluster/store"
+)
+
+// Node IDs of a cluster that this package starts: the same ones each time, so
+// that objects of the same names land on the same targets in every run.
+func proxyID(i int) string  { return fmt.Sprintf("prx%05d", i+1) }
+func targetID(i int) string { return fmt.Sprintf("tgt%05d", i+1) }
+
+// LocalConfig of a cluster within this process.
+type LocalConfig struct {
+	Proxies, Targets int
+	Dir              string // a folder for each node below it
+	Sync             store.Sync
+	FS               store.FS // calls of the file system that tests replace
+	// Pods makes a target's pod runtime in a folder.
+	Pods func(dir string) (pod.Runtime, error)
+	Log  *slog.Logger
+}
+
+// LocalCluster is a running cluster within this process.
+type LocalCluster struct {
+	cfg    LocalConfig
+	secret string
+	mu     sync.Mutex
+	nodes  map[string]*localNode // by ID; guarded by mu
+	URL    string                // of the primary
+	Client *api.Client           // of the primary
+}
+
+type localNode struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error // valid after done
+}
+
+// Local starts a cluster whose nodes are goroutines, listening on loopback. It
+// returns when all targets have joined. The caller closes it.
+func Local(ctx context.Context, cfg LocalConfig) (*LocalCluster, error) {
+	c := &LocalCluster{cfg: cfg, secret: "local", nodes: map[string]*localNode{}}
+	for i := range max(1, cfg.Proxies) {
+		if err := c.startProxy(i); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	c.Client = api.NewClient(c.URL)
+	for i := range cfg.Targets {
+		if err := c.StartTarget(i); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	return c, awaitTargets(ctx, c.Client, cfg.Targets)
+}
+
+// awaitTargets waits until a cluster's map has n targets.
+func awaitTargets(ctx context.Context, client *api.Client, n int) error {
+	for {
+		m, err := client.Map(ctx)
+		if err == nil && len(m.Targets) >= n {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			if err == nil {
+				err = fmt.Errorf("%d of %d targets have joined", len(m.Targets), n)
+			}
+			return fmt.Errorf("cluster at %s: %w: %w", client.URL(), context.Cause(ctx), err)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func (c *LocalCluster) nodeConfig(id string) node.Config {
+	return node.Config{ID: id, Primary: c.URL, Secret: c.secret, Log: c.cfg.Log}
+}
+
+func (c *LocalCluster) startProxy(i int) error {
+	id := proxyID(i)
+	p, err := node.NewProxy(node.ProxyConfig{Config: c.nodeConfig(id), Dir: filepath.Join(c.cfg.Dir, id)})
+	if err != nil {
+		return err
+	}
+	return c.serve(id, p.Serve, func() {})
+}
+
+// StartTarget starts target i, also again after StopNode.
+func (c *LocalCluster) StartTarget(i int) error {
+	id := targetID(i)
+	dir := filepath.Join(c.cfg.Dir, id)
+	st, err := store.Open(store.Config{Dir: dir, Sync: c.cfg.Sync, FS: c.cfg.FS, Log: c.cfg.Log})
+	if err != nil {
+		return err
+	}
+	pods, err := c.cfg.Pods(filepath.Join(c.cfg.Dir, id+"-pods"))
+	if err != nil {
+		return errors.Join(err, st.Close())
+	}
+	t, err := node.NewTarget(node.TargetConfig{Config: c.nodeConfig(id), Dir: dir, Store: st, Pods: pods})
+	if err != nil {
+		return errors.Join(err, pods.Close(), st.Close())
+	}
+	return c.serve(id, t.Serve, func() { pods.Close(); st.Close() })
+}
+
+// serve runs a node until it is stopped; free runs after it.
+func (c *LocalCluster) serve(id string, serve func(context.Context, net.Listener) error, free func()) error {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	if c.URL == "" {
+		c.URL = "http://" + ln.Addr().String()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	n := &localNode{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(n.done)
+		defer free()
+		n.err = serve(ctx, ln)
+	}()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nodes[id] = n
+	return nil
+}
+
+// StopNode stops a node and waits until it is gone.
+func (c *LocalCluster) StopNode(id string) error {
+	c.mu.Lock()
+	n := c.nodes[id]
+	delete(c.nodes, id)
+	c.mu.Unlock()
+	if n == nil {
+		return fmt.Errorf("no node %s", id)
+	}
+	n.cancel()
+	<-n.done
+	return n.err
+}
+
+// Close stops all nodes, targets first: they still tell the primary.
+func (c *LocalCluster) Close() error {
+	var errs []error
+	for i := range c.cfg.Targets {
+		if c.has(targetID(i)) {
+			errs = append(errs, c.StopNode(targetID(i)))
+		}
+	}
+	for i := range max(1, c.cfg.Proxies) {
+		if c.has(proxyID(i)) {
+			errs = append(errs, c.StopNode(proxyID(i)))
+		}
+	}
+	if c.Client != nil {
+		c.Client.Close()
+	}
+	return errors.Join(errs...)
+}
+
+func (c *LocalCluster) has(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.nodes[id] != nil
+}

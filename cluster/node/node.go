@@ -1,0 +1,225 @@
+// Package node is one node of the reference cluster: Proxy answers clients'
+// control calls and redirects object calls, Target keeps objects and runs the
+// pods beside them.
+//
+// Files are cut by who speaks: proxy*.go and target*.go, each with the calls
+// named; node.go, http.go and peer.go are what both share. How bytes reach a
+// pod is in cluster/comm, how objects reach the disk in cluster/store.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/comm"
+	"github.com/etlbench/etlbench/cluster/meta"
+)
+
+// Keys of log records.
+const (
+	keyNode   = "node"
+	keyETL    = "etl"
+	keyJob    = "job"
+	keyTarget = "target"
+	keyObject = "object"
+	keyErr    = "err"
+)
+
+// Config is what proxies and targets have in common.
+type Config struct {
+	// ID is the node's name in the cluster map: 8 or more of [A-Za-z0-9_-].
+	ID string
+	// Primary is the primary proxy's base URL; "" on the primary itself.
+	Primary string
+	// Secret authenticates the nodes of a cluster to each other. Calls between
+	// nodes without it are refused.
+	Secret string
+	Log    *slog.Logger
+}
+
+func (c *Config) check() error {
+	if len(c.ID) < 8 {
+		return fmt.Errorf("node id %q: must have at least 8 characters", c.ID)
+	}
+	if strings.Trim(c.ID, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "" {
+		return fmt.Errorf("node id %q: may only contain letters, numbers, '-' and '_'", c.ID)
+	}
+	if c.Secret == "" {
+		return errors.New("node: the cluster's secret is not set")
+	}
+	return nil
+}
+
+// node is the part that proxies and targets share.
+type node struct {
+	cfg     Config
+	kind    string // api.TypeProxy or api.TypeTarget
+	self    *api.NodeInfo
+	meta    *meta.Store
+	peers   *peers
+	started time.Time
+	log     *slog.Logger
+	ctx     context.Context // the node's life, for work that no request owns
+	tasks   sync.WaitGroup  // such work
+	// onState is called, one call at a time, when the state was replaced.
+	onState func(*meta.State)
+	stateMu sync.Mutex
+}
+
+func newNode(kind string, cfg Config, m *meta.Store) *node {
+	return &node{cfg: cfg, kind: kind, meta: m, peers: newPeers(cfg.Secret, api.NodeName(kind, cfg.ID)),
+		log: cfg.Log.With(keyNode, api.NodeName(kind, cfg.ID))}
+}
+
+func (n *node) name() string { return api.NodeName(n.kind, n.cfg.ID) }
+
+func (n *node) state() *meta.State { return n.meta.State() }
+
+// Limits of a node's server.
+const (
+	// headerSize holds a request's line and headers: an object name of 1 KiB
+	// is up to 3 KiB once escaped.
+	headerSize = 32 << 10
+	// writeSize lets header and a small body leave in one write.
+	writeSize = 16 << 10
+	// idleTime is how long an idle connection is kept.
+	idleTime = 90 * time.Second
+	// shutdownTime bounds how long a node waits for requests when it stops.
+	shutdownTime = 5 * time.Second
+)
+
+// serve runs the server on ln until ctx ends, and start as soon as it answers.
+// When start fails the node stops.
+func (n *node) serve(ctx context.Context, ln net.Listener, h, expect func(*fasthttp.RequestCtx), start func(context.Context) error) error {
+	self, err := api.NewNode(n.kind, n.cfg.ID, "http://"+ln.Addr().String())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	n.self, n.ctx, n.started = self, ctx, time.Now()
+	srv := &fasthttp.Server{
+		Handler:                      n.finishing(h),
+		NoDefaultServerHeader:        true,
+		NoDefaultContentType:         true,
+		StreamRequestBody:            true,
+		DisablePreParseMultipartForm: true,
+		ReadBufferSize:               headerSize,
+		WriteBufferSize:              writeSize,
+		IdleTimeout:                  idleTime,
+		CloseOnShutdown:              true,
+		Logger:                       quiet{},
+	}
+	if expect != nil {
+		srv.ExpectHandler = func(ctx *fasthttp.RequestCtx) int {
+			expect(ctx)
+			return ctx.Response.StatusCode()
+		}
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(comm.Listener(ln)) }()
+	err = start(ctx)
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case err = <-served:
+			served <- nil
+		}
+	}
+	cancel()
+	end, done := context.WithTimeout(context.Background(), shutdownTime)
+	defer done()
+	// A shutdown that runs into its limit has cut what was left: not an error
+	// of the node.
+	if serr := srv.ShutdownWithContext(end); !errors.Is(serr, context.DeadlineExceeded) {
+		err = errors.Join(err, serr)
+	}
+	err = errors.Join(err, <-served)
+	n.tasks.Wait()
+	n.peers.close()
+	return err
+}
+
+// quiet drops fasthttp's own messages, which tell of clients that hung up.
+type quiet struct{}
+
+func (quiet) Printf(string, ...any) {}
+
+// task runs fn in the background; the node waits for it when it stops.
+func (n *node) task(fn func(ctx context.Context)) {
+	n.tasks.Go(func() { fn(n.ctx) })
+}
+
+// replaceState takes a pushed state.
+func (n *node) replaceState(s *meta.State) {
+	n.stateMu.Lock()
+	defer n.stateMu.Unlock()
+	if n.meta.Replace(s) && n.onState != nil {
+		n.onState(s)
+	}
+}
+
+// Times of joining and of keeping up with the primary.
+const (
+	joinWait = 50 * time.Millisecond // between two attempts, doubling
+	joinMost = 2 * time.Second
+	beat     = time.Second
+)
+
+// join tells the primary that this node is there, until it listens, and takes
+// the state that it answers with.
+func (n *node) join(ctx context.Context) error {
+	for wait := joinWait; ; wait = min(2*wait, joinMost) {
+		var s meta.State
+		err := n.peers.call(ctx, n.cfg.Primary, pathJoin, n.self, &s)
+		if err == nil {
+			n.replaceState(&s)
+			return nil
+		}
+		var refused *api.Error
+		if errors.As(err, &refused) {
+			return fmt.Errorf("%s: the primary %s refuses this node: %w", n.name(), n.cfg.Primary, err)
+		}
+		n.log.Debug("join", keyErr, err)
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: join %s: %w", n.name(), n.cfg.Primary, err)
+		case <-time.After(wait):
+		}
+	}
+}
+
+// keepUp asks the primary for its state when this node's has fallen behind,
+// as after a push that did not reach it.
+func (n *node) keepUp(ctx context.Context) {
+	tick := time.NewTicker(beat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		var s meta.State
+		err := n.peers.call(ctx, n.cfg.Primary, pathBeat, beatMsg{ID: n.cfg.ID, Version: n.state().Version}, &s)
+		if err == nil && s.Version > 0 {
+			n.replaceState(&s)
+		}
+	}
+}
+
+// beatMsg is what keepUp sends; the answer is a state with version 0 when
+// there is nothing new.
+type beatMsg struct {
+	ID      string `json:"id"`
+	Version int64  `json:"version"`
+}

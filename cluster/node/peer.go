@@ -1,0 +1,136 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/etlbench/etlbench/cluster/api"
+)
+
+// Paths of calls between nodes. They are this cluster's own: no client sees
+// them, and they are refused without the cluster's secret.
+const (
+	pathInternal   = "/v1/internal/"
+	pathJoin       = pathInternal + "join"
+	pathBeat       = pathInternal + "beat"
+	pathState      = pathInternal + "state"
+	pathList       = pathInternal + "list"
+	pathETLStart   = pathInternal + "etl/start"
+	pathETLStop    = pathInternal + "etl/stop"
+	pathETLInfo    = pathInternal + "etl/info"
+	pathETLLogs    = pathInternal + "etl/logs"
+	pathETLAborted = pathInternal + "etl/aborted"
+	pathJobBegin   = pathInternal + "job/begin"
+	pathJobCommit  = pathInternal + "job/commit"
+	pathJobAbort   = pathInternal + "job/abort"
+	pathJobSnap    = pathInternal + "job/snap"
+	pathJobFailed  = pathInternal + "job/failed"
+)
+
+// Headers of calls between nodes.
+const (
+	hdrSecret = "Etlbench-Secret"
+	hdrCaller = "Etlbench-Caller" // the calling node's name
+)
+
+// peers is a node's client of the other nodes.
+type peers struct {
+	secret, caller string
+	http           *fasthttp.Client
+}
+
+// peerTimeout bounds a call between nodes that no context bounds.
+const peerTimeout = 30 * time.Second
+
+func newPeers(secret, caller string) *peers {
+	return &peers{secret: secret, caller: caller, http: &fasthttp.Client{
+		NoDefaultUserAgentHeader: true, DisablePathNormalizing: true,
+		MaxConnsPerHost: 1024, MaxIdleConnDuration: idleTime / 2,
+		ReadBufferSize: headerSize, WriteBufferSize: writeSize,
+	}}
+}
+
+func (p *peers) close() { p.http.CloseIdleConnections() }
+
+// call posts in as JSON to a node and decodes the answer into out, if any.
+func (p *peers) call(ctx context.Context, base, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(req)
+	defer fasthttp.ReleaseResponse(resp)
+	req.SetRequestURI(base + path)
+	req.Header.SetMethod(fasthttp.MethodPost)
+	req.SetBodyRaw(body)
+	if err := p.do(ctx, req, resp); err != nil {
+		return err
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(resp.Body(), out); err != nil {
+		return fmt.Errorf("%s%s: reply: %w", base, path, err)
+	}
+	return nil
+}
+
+// put sends an object to another target.
+func (p *peers) put(ctx context.Context, url string, body io.Reader, size int64) error {
+	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(req)
+	defer fasthttp.ReleaseResponse(resp)
+	req.SetRequestURI(url)
+	req.URI().DisablePathNormalizing = true
+	req.Header.SetMethod(fasthttp.MethodPut)
+	req.SetBodyStream(body, int(size))
+	return p.do(ctx, req, resp)
+}
+
+// do sends req, for as long as ctx allows. Error replies become *api.Error.
+func (p *peers) do(ctx context.Context, req *fasthttp.Request, resp *fasthttp.Response) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(peerTimeout)
+	}
+	req.Header.Set(hdrSecret, p.secret)
+	req.Header.Set(hdrCaller, p.caller)
+	if err := p.http.DoDeadline(req, resp, deadline); err != nil {
+		return fmt.Errorf("%s: %w", req.URI().Host(), err)
+	}
+	if status := resp.StatusCode(); status >= fasthttp.StatusBadRequest {
+		return api.ParseError(status, resp.Body())
+	}
+	return nil
+}
+
+// each calls fn for every target at once and waits for all. The errors have
+// the targets' IDs as keys; targets without one are left out.
+func each(targets map[string]*api.NodeInfo, fn func(*api.NodeInfo) error) map[string]error {
+	var (
+		mu   sync.Mutex
+		errs = map[string]error{}
+		wg   sync.WaitGroup
+	)
+	for id, t := range targets {
+		wg.Go(func() {
+			if err := fn(t); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				errs[id] = err
+			}
+		})
+	}
+	wg.Wait()
+	return errs
+}

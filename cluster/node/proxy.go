@@ -1,0 +1,394 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/meta"
+)
+
+// ProxyConfig of a Proxy.
+type ProxyConfig struct {
+	Config
+	// Dir keeps the metadata of the primary; unused on other proxies.
+	Dir string
+}
+
+// Proxy is a gateway: it redirects object calls to their owners and answers
+// all others. The primary alone changes metadata; other proxies pass such
+// calls on to it.
+type Proxy struct {
+	*node
+	jobs jobList
+	// push lets one state go out at a time, so that targets see versions rise.
+	push sync.Mutex
+}
+
+// NewProxy checks the configuration and reads the stored metadata.
+func NewProxy(cfg ProxyConfig) (*Proxy, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	dir := cfg.Dir
+	if cfg.Primary != "" {
+		dir = ""
+	}
+	m, err := meta.Open(dir, meta.New(randomID(9), time.Now().UTC().Format(time.DateTime)))
+	if err != nil {
+		return nil, err
+	}
+	return &Proxy{node: newNode(api.TypeProxy, cfg.Config, m), jobs: jobList{byID: map[string]*jobRecord{}}}, nil
+}
+
+// Serve answers on ln until ctx ends, and returns when all is done. It closes
+// ln.
+func (p *Proxy) Serve(ctx context.Context, ln net.Listener) error {
+	return p.serve(ctx, ln, p.handle, p.expect, p.start)
+}
+
+func (p *Proxy) primary() bool { return p.cfg.Primary == "" }
+
+func (p *Proxy) start(ctx context.Context) error {
+	if !p.primary() {
+		if err := p.join(ctx); err != nil {
+			return err
+		}
+		p.task(p.keepUp)
+		return nil
+	}
+	p.self.Flags |= api.FlagIC
+	if _, err := p.meta.Do(meta.Command{Join: p.self}); err != nil {
+		return err
+	}
+	return p.abortAll("the cluster was restarted")
+}
+
+// change applies a command and tells every node. Nodes that cannot be reached
+// catch up by themselves.
+func (p *Proxy) change(c meta.Command) (*meta.State, error) {
+	p.push.Lock()
+	defer p.push.Unlock()
+	s, err := p.meta.Do(c)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, pushTimeout)
+	defer cancel()
+	nodes := map[string]*api.NodeInfo{}
+	for id, t := range s.Map.Targets {
+		nodes[id] = t
+	}
+	for id, o := range s.Map.Proxies {
+		if id != p.cfg.ID {
+			nodes[id] = o
+		}
+	}
+	for id, err := range each(nodes, func(o *api.NodeInfo) error {
+		return p.peers.call(ctx, o.ControlNet.URL, pathState, s, nil)
+	}) {
+		p.log.Warn("push state", keyTarget, id, keyErr, err)
+	}
+	return s, nil
+}
+
+// pushTimeout bounds how long a change waits for slow nodes.
+const pushTimeout = 5 * time.Second
+
+// handle answers every request of a proxy.
+func (p *Proxy) handle(ctx *fasthttp.RequestCtx) {
+	if err := p.route(ctx); err != nil {
+		p.fail(ctx, err)
+	}
+}
+
+func (p *Proxy) route(ctx *fasthttp.RequestCtx) error {
+	path, query := rawPath(ctx)
+	switch {
+	case strings.HasPrefix(path, api.PathObjects+"/"):
+		return p.redirectObject(ctx, path, query)
+	case strings.HasPrefix(path, pathInternal):
+		return p.internal(ctx, path)
+	case path == api.PathHealth:
+		return p.health(ctx, query)
+	case path == api.PathDaemon:
+		return p.daemon(ctx, query)
+	}
+	h := p.control(path)
+	if h == nil {
+		return p.errURI(ctx)
+	}
+	q, err := parseQuery(query)
+	if err != nil {
+		return err
+	}
+	if !p.primary() {
+		return p.forward(ctx)
+	}
+	return h(ctx, path, q)
+}
+
+type controlHandler func(ctx *fasthttp.RequestCtx, path string, q url.Values) error
+
+// control finds the handler of a call that the primary answers.
+func (p *Proxy) control(path string) controlHandler {
+	in := func(root string) bool { return path == root || strings.HasPrefix(path, root+"/") }
+	switch {
+	case in(api.PathBuckets):
+		return p.buckets
+	case in(api.PathETL):
+		return p.etl
+	case path == api.PathCluster:
+		return p.cluster
+	}
+	return nil
+}
+
+func (n *node) errURI(ctx *fasthttp.RequestCtx) error {
+	path, _ := rawPath(ctx)
+	return api.Errorf(fasthttp.StatusBadRequest, "", "invalid request URI: '%s %s' from %s", ctx.Method(), path, ctx.RemoteAddr())
+}
+
+// forward passes a control call on to the primary.
+func (p *Proxy) forward(ctx *fasthttp.RequestCtx) error {
+	data, err := readBody(ctx)
+	if err != nil {
+		return err
+	}
+	req := fasthttp.AcquireRequest()
+	defer fasthttp.ReleaseRequest(req)
+	ctx.Request.Header.CopyTo(&req.Header)
+	req.SetRequestURI(p.cfg.Primary + string(ctx.Request.Header.RequestURI()))
+	req.SetBodyRaw(data)
+	// An ETL may take as long to start as its creator allows.
+	if err := p.peers.http.DoTimeout(req, &ctx.Response, forwardTimeout); err != nil {
+		return api.Errorf(fasthttp.StatusServiceUnavailable, "", "%s: the primary %s does not answer: %v", p.name(), p.cfg.Primary, err)
+	}
+	return nil
+}
+
+const forwardTimeout = time.Hour
+
+// expect answers a client that waits for leave to send its object: the
+// redirect comes at once, and the object is never sent here.
+func (p *Proxy) expect(ctx *fasthttp.RequestCtx) {
+	path, query := rawPath(ctx)
+	if !strings.HasPrefix(path, api.PathObjects+"/") {
+		ctx.SetStatusCode(fasthttp.StatusContinue)
+		return
+	}
+	if err := p.redirectObject(ctx, path, query); err != nil {
+		p.fail(ctx, err)
+	}
+}
+
+// redirectObject sends a client to the target that owns the object.
+func (p *Proxy) redirectObject(ctx *fasthttp.RequestCtx, path, query string) error {
+	status := fasthttp.StatusTemporaryRedirect
+	switch string(ctx.Method()) {
+	case fasthttp.MethodGet:
+		status = fasthttp.StatusMovedPermanently
+	case fasthttp.MethodHead, fasthttp.MethodPut, fasthttp.MethodDelete, fasthttp.MethodPost:
+	default:
+		methodNotAllowed(ctx, "DELETE, GET, HEAD, PATCH, POST, PUT")
+		return nil
+	}
+	bucket, object, err := objectPath(path)
+	if err != nil {
+		return err
+	}
+	q, err := parseQuery(query)
+	if err != nil {
+		return err
+	}
+	if err := checkProvider(q); err != nil {
+		return err
+	}
+	s := p.state()
+	if _, ok := s.Buckets[bucket]; !ok {
+		return errNoBucket(bucket)
+	}
+	owner, err := s.Map.Owner(api.AIS(bucket), object)
+	if err != nil {
+		return err
+	}
+	loc := owner.PubNet.URL + p.targetURI(path, query, q)
+	ctx.SetStatusCode(status)
+	ctx.Response.Header.Set("Location", loc)
+	switch {
+	case status == fasthttp.StatusMovedPermanently:
+		ctx.Response.Header.SetContentType("text/html; charset=utf-8")
+		ctx.Response.SetBodyString(`<a href="` + html.EscapeString(loc) + "\">Moved Permanently</a>.\n\n")
+	case ctx.IsHead():
+		ctx.Response.Header.SetContentType("text/html; charset=utf-8")
+	}
+	return nil
+}
+
+// targetURI is the redirected path and query: as the client sent them, with
+// this proxy's id and the time. A path that needs escaping is escaped anew and
+// its query sorted, as AIStore does.
+func (p *Proxy) targetURI(path, query string, q url.Values) string {
+	utm := strconv.FormatInt(time.Now().UnixNano(), 36)
+	plain, err := url.PathUnescape(path)
+	if err == nil && plain == path && (&url.URL{Path: plain}).EscapedPath() == path {
+		if query != "" {
+			query += "&"
+		}
+		return path + "?" + query + api.QparamProxyID + "=" + p.cfg.ID + "&" + api.QparamUnixTime + "=" + utm
+	}
+	q.Set(api.QparamProxyID, p.cfg.ID)
+	q.Set(api.QparamUnixTime, utm)
+	return (&url.URL{Path: plain}).EscapedPath() + "?" + q.Encode()
+}
+
+// internal answers calls of other nodes.
+func (p *Proxy) internal(ctx *fasthttp.RequestCtx, path string) error {
+	if err := p.checkSecret(ctx); err != nil {
+		return err
+	}
+	switch path {
+	case pathState:
+		var s meta.State
+		if err := p.readJSON(ctx, &s); err != nil {
+			return err
+		}
+		p.replaceState(&s)
+		return nil
+	case pathJoin:
+		return p.joined(ctx)
+	case pathBeat:
+		return p.beat(ctx)
+	case pathETLAborted:
+		return p.etlAborted(ctx)
+	case pathJobFailed:
+		return p.jobFailed(ctx)
+	}
+	return p.errURI(ctx)
+}
+
+func (n *node) checkSecret(ctx *fasthttp.RequestCtx) error {
+	if string(ctx.Request.Header.Peek(hdrSecret)) != n.cfg.Secret {
+		return api.Errorf(fasthttp.StatusForbidden, "", "%s: not a node of this cluster", n.name())
+	}
+	return nil
+}
+
+// joined takes a node into the map. Targets that come, or come back without
+// their pods, end all ETLs that run: each needs a pod on every target.
+func (p *Proxy) joined(ctx *fasthttp.RequestCtx) error {
+	if !p.primary() {
+		return api.Errorf(fasthttp.StatusBadRequest, "", "%s is not the primary", p.name())
+	}
+	var n api.NodeInfo
+	if err := p.readJSON(ctx, &n); err != nil {
+		return err
+	}
+	if err := p.checkIdentity(&n); err != nil {
+		return err
+	}
+	if n.Type == api.TypeTarget {
+		if err := p.abortAll(n.Name() + " joined the cluster"); err != nil {
+			return err
+		}
+	}
+	s, err := p.change(meta.Command{Join: &n})
+	if err != nil {
+		return err
+	}
+	p.log.Info("joined", keyTarget, n.Name(), "url", n.PubNet.URL, "map", s.Map.Version)
+	return writeJSON(ctx, s)
+}
+
+// checkIdentity refuses a second node of an ID that is still alive: two data
+// folders would answer for one place in the map.
+func (p *Proxy) checkIdentity(n *api.NodeInfo) error {
+	old := p.state().Map.Node(n.ID)
+	if old == nil || old.PubNet.URL == n.PubNet.URL {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, time.Second)
+	defer cancel()
+	if err := api.NewClient(old.PubNet.URL).Healthy(ctx); err == nil {
+		return api.Errorf(fasthttp.StatusConflict, "", "node id %s is in use at %s", n.ID, old.PubNet.URL)
+	}
+	return nil
+}
+
+func (p *Proxy) beat(ctx *fasthttp.RequestCtx) error {
+	var b beatMsg
+	if err := p.readJSON(ctx, &b); err != nil {
+		return err
+	}
+	s := p.state()
+	if s.Version <= b.Version {
+		s = &meta.State{}
+	}
+	return writeJSON(ctx, s)
+}
+
+// health answers probes; with readiness or prr only once there are targets
+// to serve with.
+func (p *Proxy) health(ctx *fasthttp.RequestCtx, query string) error {
+	q, err := parseQuery(query)
+	if err != nil {
+		return err
+	}
+	s := p.state()
+	ns := strconv.FormatInt(int64(time.Since(p.started)), 10)
+	ctx.Response.Header.Set(api.HdrNodeUptime, ns)
+	ctx.Response.Header.Set(api.HdrClusterUptime, ns)
+	if (q.Has("readiness") || q.Has("prr")) && len(s.Map.Targets) == 0 {
+		return api.Errorf(fasthttp.StatusServiceUnavailable, "", "%s: no target has joined yet", p.name())
+	}
+	return nil
+}
+
+func (n *node) daemon(ctx *fasthttp.RequestCtx, query string) error {
+	q, err := parseQuery(query)
+	if err != nil {
+		return err
+	}
+	switch what := q.Get(api.QparamWhat); what {
+	case "smap":
+		return writeJSON(ctx, &n.state().Map)
+	case "snode":
+		return writeJSON(ctx, n.self)
+	default:
+		return api.Errorf(fasthttp.StatusBadRequest, "", "invalid '%s' request: unrecognized 'what=%s' query", api.PathDaemon, what)
+	}
+}
+
+// firstError is the error of the first target by ID, with how many others
+// failed too; nil when there is none.
+func firstError(errs map[string]error) error {
+	first := ""
+	for id := range errs {
+		if first == "" || id < first {
+			first = id
+		}
+	}
+	switch {
+	case first == "":
+		return nil
+	case len(errs) == 1:
+		return errs[first]
+	}
+	return fmt.Errorf("%w (and %d more targets)", errs[first], len(errs)-1)
+}
+
+// isStatus tells whether err is a reply of that status.
+func isStatus(err error, status int) bool {
+	var e *api.Error
+	return errors.As(err, &e) && e.Status == status
+}

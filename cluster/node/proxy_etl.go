@@ -1,0 +1,378 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/meta"
+	"github.com/etlbench/etlbench/cluster/pod"
+)
+
+const etlMethods = "DELETE, GET, POST, PUT"
+
+// etl answers everything under /v1/etl.
+func (p *Proxy) etl(ctx *fasthttp.RequestCtx, path string, _ url.Values) error {
+	rest, err := url.PathUnescape(strings.Trim(strings.TrimPrefix(path, api.PathETL), "/"))
+	if err != nil {
+		return p.errURI(ctx)
+	}
+	name, sub, _ := strings.Cut(rest, "/")
+	switch string(ctx.Method()) {
+	case fasthttp.MethodPut:
+		if name != "" {
+			return p.errURI(ctx)
+		}
+		return p.initETL(ctx)
+	case fasthttp.MethodGet:
+		if name == "" {
+			return p.listETLs(ctx)
+		}
+		return p.getETL(ctx, name, sub)
+	case fasthttp.MethodPost:
+		return p.postETL(ctx, name, sub)
+	case fasthttp.MethodDelete:
+		return p.deleteETL(name, sub)
+	}
+	methodNotAllowed(ctx, etlMethods)
+	return nil
+}
+
+// findETL resolves a name, or a xaction id, of a request.
+func (p *Proxy) findETL(name string) (string, meta.ETL, error) {
+	if name, e, ok := p.state().ETL(name); ok {
+		return name, e, nil
+	}
+	if err := api.CheckETLName(name); err != nil {
+		return "", meta.ETL{}, api.Errorf(fasthttp.StatusBadRequest, "", "%v", err)
+	}
+	return "", meta.ETL{}, api.Errorf(fasthttp.StatusNotFound, api.KindNotFound, "%s: etl job %s does not exist", p.name(), name)
+}
+
+// initETL adds an ETL and starts it on every target. It answers when all
+// targets have a pod that is ready.
+func (p *Proxy) initETL(ctx *fasthttp.RequestCtx) error {
+	var spec api.ETLSpec
+	if err := p.readJSON(ctx, &spec); err != nil {
+		return err
+	}
+	old := spec.Old()
+	pl, err := planETL(spec)
+	if err != nil {
+		return err
+	}
+	e := meta.ETL{Spec: pl.spec, XactID: newETLXact(), Secret: randomID(secretLength), Stage: api.StageInitializing}
+	if _, err := p.change(meta.Command{AddETL: &e}); err != nil {
+		if errors.Is(err, meta.ErrExists) {
+			err = api.Errorf(fasthttp.StatusConflict, "", "%s: %v", p.name(), err)
+		}
+		return err
+	}
+	if err := p.startETL(e); err != nil {
+		return err
+	}
+	reply := e.XactID
+	if old {
+		reply = pl.spec.Name
+	}
+	writeText(ctx, reply)
+	return nil
+}
+
+// secretLength gives a secret more than 160 bits.
+const secretLength = 32
+
+func newETLXact() string { return "etl-" + randomID(10) }
+
+// etlRef names one run of an ETL.
+type etlRef struct {
+	Name   string `json:"name"`
+	XactID string `json:"xact_id"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// startETL starts an ETL that the state has as Initializing. When one target
+// fails all stop, and the ETL stays behind as Aborted with the reason.
+func (p *Proxy) startETL(e meta.ETL) error {
+	name := e.Spec.ETLName()
+	pl, err := planETL(e.Spec)
+	if err != nil {
+		return err
+	}
+	targets := p.state().Map.Targets
+	if len(targets) == 0 {
+		err = api.ErrNoTargets
+	} else {
+		// A target waits for its pod itself; this bound is for a target that
+		// does not answer.
+		ctx, cancel := context.WithTimeout(p.ctx, pl.init+peerTimeout)
+		defer cancel()
+		err = firstError(each(targets, func(t *api.NodeInfo) error {
+			return p.peers.call(ctx, t.ControlNet.URL, pathETLStart, etlRef{Name: name, XactID: e.XactID}, nil)
+		}))
+	}
+	stage := meta.SetETL{Name: name, XactID: e.XactID, Secret: e.Secret, Stage: api.StageRunning, If: e.XactID}
+	if err != nil {
+		p.log.Warn("init", keyETL, name, keyErr, err)
+		p.stopPods(name, e.XactID)
+		stage.Stage, stage.Reason, stage.XactID = api.StageAborted, err.Error(), ""
+	}
+	_, serr := p.change(meta.Command{SetETL: &stage})
+	if err == nil && serr != nil {
+		err = serr
+		if errors.Is(serr, meta.ErrNotFound) {
+			// A pod died or somebody deleted the ETL between its start and now.
+			p.stopPods(name, e.XactID)
+			err = api.Errorf(fasthttp.StatusBadRequest, api.KindETL, "%s: etl job %s was aborted while it started: %s", p.name(), name, p.reason(name))
+		}
+	}
+	var refused *api.Error
+	if err != nil && !errors.As(err, &refused) && !errors.Is(err, pod.ErrSpec) {
+		return api.Errorf(fasthttp.StatusBadRequest, api.KindETL, "%s: etl job %s: %v", p.name(), name, err)
+	}
+	return err
+}
+
+func (p *Proxy) reason(name string) string {
+	if r := p.state().ETLs[name].Reason; r != "" {
+		return r
+	}
+	return "it was stopped"
+}
+
+// stopPods stops a run's pods wherever they are.
+func (p *Proxy) stopPods(name, xact string) {
+	ctx, cancel := context.WithTimeout(p.ctx, peerTimeout)
+	defer cancel()
+	for id, err := range each(p.state().Map.Targets, func(t *api.NodeInfo) error {
+		return p.peers.call(ctx, t.ControlNet.URL, pathETLStop, etlRef{Name: name, XactID: xact}, nil)
+	}) {
+		p.log.Warn("stop pods", keyETL, name, keyTarget, id, keyErr, err)
+	}
+}
+
+// stopETL makes an ETL Aborted and stops its pods and the jobs that use it. A
+// reason is for stops that nobody asked for.
+func (p *Proxy) stopETL(name string, e meta.ETL, reason string) error {
+	if e.Stage == api.StageAborted {
+		return nil
+	}
+	_, err := p.change(meta.Command{SetETL: &meta.SetETL{Name: name, Secret: e.Secret, Stage: api.StageAborted,
+		Reason: reason, If: e.XactID}})
+	if err != nil && !errors.Is(err, meta.ErrNotFound) {
+		return err
+	}
+	p.stopPods(name, e.XactID)
+	return nil
+}
+
+// abortAll ends all ETLs that run.
+func (p *Proxy) abortAll(reason string) error {
+	var errs []error
+	for name, e := range p.state().ETLs {
+		errs = append(errs, p.stopETL(name, e, reason))
+	}
+	return errors.Join(errs...)
+}
+
+// etlAborted is a target's word that a pod has died.
+func (p *Proxy) etlAborted(ctx *fasthttp.RequestCtx) error {
+	var ref etlRef
+	if err := p.readJSON(ctx, &ref); err != nil {
+		return err
+	}
+	e, ok := p.state().ETLs[ref.Name]
+	if !ok || e.XactID != ref.XactID {
+		return nil
+	}
+	p.log.Warn("pod died", keyETL, ref.Name, keyErr, ref.Reason)
+	return p.stopETL(ref.Name, e, ref.Reason)
+}
+
+func (p *Proxy) postETL(ctx *fasthttp.RequestCtx, name, sub string) error {
+	name, e, err := p.findETL(name)
+	if err != nil {
+		return err
+	}
+	switch sub {
+	case "stop":
+		return p.stopETL(name, e, "")
+	case "start":
+		return p.restartETL(ctx, name, e)
+	}
+	return api.Errorf(fasthttp.StatusBadRequest, "", "invalid action \"invalid operation: %s\"", sub)
+}
+
+func (p *Proxy) restartETL(ctx *fasthttp.RequestCtx, name string, e meta.ETL) error {
+	if e.Stage != api.StageAborted {
+		return api.Errorf(fasthttp.StatusBadRequest, "", "invalid action \"can't start ETL[%s] during %s stage\"", name, e.Stage)
+	}
+	e.XactID, e.Secret, e.Stage = newETLXact(), randomID(secretLength), api.StageInitializing
+	if _, err := p.change(meta.Command{SetETL: &meta.SetETL{Name: name, XactID: e.XactID, Secret: e.Secret, Stage: e.Stage}}); err != nil {
+		return err
+	}
+	if err := p.startETL(e); err != nil {
+		return err
+	}
+	writeText(ctx, e.XactID)
+	return nil
+}
+
+// deleteETL stops an ETL and forgets it; DELETE of …/stop only stops it.
+func (p *Proxy) deleteETL(name, sub string) error {
+	name, e, err := p.findETL(name)
+	if err != nil {
+		return err
+	}
+	if err := p.stopETL(name, e, ""); err != nil || sub == "stop" {
+		return err
+	}
+	_, err = p.change(meta.Command{DeleteETL: &name})
+	return err
+}
+
+// etlInfo is what a target knows of an ETL that it runs.
+type etlInfo struct {
+	Running bool           `json:"running"`
+	Objects int64          `json:"objects"`
+	In      int64          `json:"in"`
+	Out     int64          `json:"out"`
+	Errors  []api.ObjError `json:"errors"`
+}
+
+// askETL asks all targets about an ETL; those that do not answer are left out.
+func (p *Proxy) askETL(name, xact string) map[string]etlInfo {
+	var mu sync.Mutex
+	infos := map[string]etlInfo{}
+	ctx, cancel := context.WithTimeout(p.ctx, peerTimeout)
+	defer cancel()
+	for id, err := range each(p.state().Map.Targets, func(t *api.NodeInfo) error {
+		var info etlInfo
+		if err := p.peers.call(ctx, t.ControlNet.URL, pathETLInfo, etlRef{Name: name, XactID: xact}, &info); err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		infos[t.ID] = info
+		return nil
+	}) {
+		p.log.Warn("etl info", keyETL, name, keyTarget, id, keyErr, err)
+	}
+	return infos
+}
+
+func (p *Proxy) listETLs(ctx *fasthttp.RequestCtx) error {
+	list := []api.ETLInfo{}
+	for name, e := range p.state().ETLs {
+		line := api.ETLInfo{ID: name, Stage: e.Stage, XactID: e.XactID}
+		if e.Stage == api.StageRunning {
+			for _, info := range p.askETL(name, e.XactID) {
+				line.ObjCount += info.Objects
+				line.InBytes += info.In
+				line.OutBytes += info.Out
+			}
+		}
+		list = append(list, line)
+	}
+	slices.SortFunc(list, func(a, b api.ETLInfo) int { return strings.Compare(a.ID, b.ID) })
+	return writeJSON(ctx, list)
+}
+
+func (p *Proxy) getETL(ctx *fasthttp.RequestCtx, name, sub string) error {
+	name, e, err := p.findETL(name)
+	if err != nil {
+		return err
+	}
+	what, tid, _ := strings.Cut(sub, "/")
+	switch {
+	case sub == "":
+		return p.viewETL(ctx, name, e)
+	case sub == "health":
+		return p.etlHealth(ctx, name, e)
+	case what == "logs":
+		return p.etlLogs(ctx, name, e, tid)
+	}
+	return p.errURI(ctx)
+}
+
+func (p *Proxy) viewETL(ctx *fasthttp.RequestCtx, name string, e meta.ETL) error {
+	d := api.ETLDetails{ETLSpec: e.Spec, Init: e.Spec, Stage: e.Stage, Reason: e.Reason}
+	if e.Stage == api.StageRunning {
+		for _, info := range p.askETL(name, e.XactID) {
+			d.Errors = append(d.Errors, info.Errors...)
+		}
+	}
+	return writeJSON(ctx, d)
+}
+
+// running refuses what a stopped ETL cannot tell.
+func (p *Proxy) running(name string, e meta.ETL) error {
+	if e.Stage == api.StageRunning {
+		return nil
+	}
+	return api.Errorf(fasthttp.StatusNotFound, api.KindNotFound, "%s: %s does not exist: it is %s", p.name(), name, describe(e))
+}
+
+// describe is a stage with its reason, if it has one.
+func describe(e meta.ETL) string {
+	if e.Reason == "" {
+		return e.Stage
+	}
+	return fmt.Sprintf("%s: %s", e.Stage, e.Reason)
+}
+
+func (p *Proxy) etlHealth(ctx *fasthttp.RequestCtx, name string, e meta.ETL) error {
+	if err := p.running(name, e); err != nil {
+		return err
+	}
+	list := []api.ETLHealth{}
+	for id, info := range p.askETL(name, e.XactID) {
+		status := "Failed"
+		if info.Running {
+			status = api.StageRunning
+		}
+		list = append(list, api.ETLHealth{TargetID: id, Status: status})
+	}
+	slices.SortFunc(list, func(a, b api.ETLHealth) int { return strings.Compare(a.TargetID, b.TargetID) })
+	return writeJSON(ctx, list)
+}
+
+func (p *Proxy) etlLogs(ctx *fasthttp.RequestCtx, name string, e meta.ETL, tid string) error {
+	if err := p.running(name, e); err != nil {
+		return err
+	}
+	targets := p.state().Map.Targets
+	if tid != "" {
+		t := targets[tid]
+		if t == nil {
+			return api.Errorf(fasthttp.StatusBadRequest, "", "unknown target %q", tid)
+		}
+		targets = map[string]*api.NodeInfo{tid: t}
+	}
+	var mu sync.Mutex
+	list := []api.ETLLogs{}
+	c, cancel := context.WithTimeout(p.ctx, peerTimeout)
+	defer cancel()
+	errs := each(targets, func(t *api.NodeInfo) error {
+		var l api.ETLLogs
+		if err := p.peers.call(c, t.ControlNet.URL, pathETLLogs, etlRef{Name: name, XactID: e.XactID}, &l); err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		list = append(list, l)
+		return nil
+	})
+	if err := firstError(errs); err != nil {
+		return err
+	}
+	slices.SortFunc(list, func(a, b api.ETLLogs) int { return strings.Compare(a.TargetID, b.TargetID) })
+	return writeJSON(ctx, list)
+}

@@ -1,0 +1,282 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/meta"
+	"github.com/etlbench/etlbench/cluster/pod"
+	"github.com/etlbench/etlbench/cluster/store"
+)
+
+// TargetConfig of a Target.
+type TargetConfig struct {
+	Config
+	// Dir is the data folder, which the target keeps its store and its record
+	// of buckets in. It is the store's own.
+	Dir   string
+	Store *store.Store // open on Dir; the caller closes it after Serve
+	Pods  pod.Runtime  // the caller closes it after Serve
+}
+
+// Target keeps the objects that are placed on it and runs a pod of every ETL.
+type Target struct {
+	*node
+	dir   string
+	store *store.Store
+	pods  pod.Runtime
+	etls  etlTable
+	jobs  targetJobs
+	// applied are the buckets that the store has, by name.
+	applied map[string]int64 // guarded by node.stateMu
+}
+
+// NewTarget checks the configuration and reads which buckets the store has.
+func NewTarget(cfg TargetConfig) (*Target, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if cfg.Primary == "" {
+		return nil, errors.New("node: a target needs the primary's URL")
+	}
+	m, err := meta.Open("", meta.New("", ""))
+	if err != nil {
+		return nil, err
+	}
+	t := &Target{node: newNode(api.TypeTarget, cfg.Config, m), dir: cfg.Dir, store: cfg.Store, pods: cfg.Pods}
+	t.etls.byName = map[string]*runningETL{}
+	t.jobs.byID = map[string]*targetJob{}
+	t.onState = t.stateChanged
+	if t.applied, err = readApplied(t.appliedPath()); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Serve answers on ln until ctx ends, and returns when all is done. It closes
+// ln.
+func (t *Target) Serve(ctx context.Context, ln net.Listener) error {
+	err := t.serve(ctx, ln, t.handle, nil, func(ctx context.Context) error {
+		if err := t.join(ctx); err != nil {
+			return err
+		}
+		t.task(t.keepUp)
+		return nil
+	})
+	t.etls.stopAll()
+	return err
+}
+
+// appliedPath is the record of which bucket, by id, each folder of the store
+// belongs to.
+func (t *Target) appliedPath() string { return filepath.Join(t.dir, "buckets.json") }
+
+func readApplied(path string) (map[string]int64, error) {
+	data, err := os.ReadFile(path)
+	applied := map[string]int64{}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return applied, nil
+	case err == nil:
+		err = json.Unmarshal(data, &applied)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return applied, nil
+}
+
+// stateChanged makes the store follow the metadata: buckets that are new are
+// made, those that are gone, or were made anew meanwhile, are emptied. Pods of
+// ETLs that do not run any more are stopped.
+func (t *Target) stateChanged(s *meta.State) {
+	var errs []error
+	changed := false
+	for name, id := range t.applied {
+		if s.Buckets[name].ID == id {
+			continue
+		}
+		if err := t.store.DestroyBucket(name); err != nil && !errors.Is(err, store.ErrBucketNotExist) {
+			errs = append(errs, err)
+			continue
+		}
+		delete(t.applied, name)
+		changed = true
+	}
+	for name, b := range s.Buckets {
+		if t.applied[name] == b.ID {
+			continue
+		}
+		if err := t.store.CreateBucket(name); err != nil && !errors.Is(err, store.ErrBucketExists) {
+			errs = append(errs, err)
+			continue
+		}
+		t.applied[name] = b.ID
+		changed = true
+	}
+	if changed {
+		data, err := json.Marshal(t.applied)
+		if err == nil {
+			err = os.WriteFile(t.appliedPath(), data, 0o644)
+		}
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		t.log.Error("follow the metadata", keyErr, err)
+	}
+	t.etls.stopOthers(s)
+}
+
+func (t *Target) handle(ctx *fasthttp.RequestCtx) {
+	if err := t.route(ctx); err != nil {
+		t.fail(ctx, err)
+	}
+}
+
+func (t *Target) route(ctx *fasthttp.RequestCtx) error {
+	path, query := rawPath(ctx)
+	switch {
+	case strings.HasPrefix(path, api.PathObjects+"/"):
+		return t.object(ctx, path, query)
+	case strings.HasPrefix(path, api.PathETLObject+"/"):
+		return t.podObject(ctx, path, query)
+	case strings.HasPrefix(path, pathInternal):
+		return t.internal(ctx, path)
+	case path == api.PathHealth:
+		return nil
+	case path == api.PathDaemon:
+		return t.daemon(ctx, query)
+	}
+	return t.errURI(ctx)
+}
+
+// internal answers calls of the primary.
+func (t *Target) internal(ctx *fasthttp.RequestCtx, path string) error {
+	if err := t.checkSecret(ctx); err != nil {
+		return err
+	}
+	switch path {
+	case pathState:
+		return handle(t.node, ctx, func(s *meta.State) (any, error) { t.replaceState(s); return nil, nil })
+	case pathList:
+		return handle(t.node, ctx, t.list)
+	case pathETLStart:
+		return handle(t.node, ctx, t.startETL)
+	case pathETLStop:
+		return handle(t.node, ctx, t.stopETL)
+	case pathETLInfo:
+		return handle(t.node, ctx, t.etlInfo)
+	case pathETLLogs:
+		return handle(t.node, ctx, t.etlLogs)
+	case pathJobBegin:
+		return handle(t.node, ctx, t.beginJob)
+	case pathJobCommit:
+		return handle(t.node, ctx, t.commitJob)
+	case pathJobAbort:
+		return handle(t.node, ctx, t.abortJob)
+	case pathJobSnap:
+		return handle(t.node, ctx, t.jobSnap)
+	}
+	return t.errURI(ctx)
+}
+
+// handle decodes the body of a call between nodes and answers it; a nil answer
+// is an empty one.
+func handle[In any](n *node, ctx *fasthttp.RequestCtx, fn func(*In) (any, error)) error {
+	var in In
+	if err := n.readJSON(ctx, &in); err != nil {
+		return err
+	}
+	out, err := fn(&in)
+	if err != nil || out == nil {
+		return err
+	}
+	return writeJSON(ctx, out)
+}
+
+// etlTable is a target's ETLs that run.
+type etlTable struct {
+	mu     sync.RWMutex
+	byName map[string]*runningETL // guarded by mu
+}
+
+// get finds an ETL by name or by xaction id.
+func (e *etlTable) get(name string) *runningETL {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if r := e.byName[name]; r != nil {
+		return r
+	}
+	for _, r := range e.byName {
+		if r.xact == name {
+			return r
+		}
+	}
+	return nil
+}
+
+// add takes a new run, unless there is one of that name.
+func (e *etlTable) add(r *runningETL) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.byName[r.name]; ok {
+		return false
+	}
+	e.byName[r.name] = r
+	return true
+}
+
+// take removes a run, and tells whether it was there.
+func (e *etlTable) take(name, xact string) *runningETL {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := e.byName[name]
+	if r == nil || xact != "" && r.xact != xact {
+		return nil
+	}
+	delete(e.byName, name)
+	return r
+}
+
+// all lists the runs.
+func (e *etlTable) all() []*runningETL {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	list := make([]*runningETL, 0, len(e.byName))
+	for _, r := range e.byName {
+		list = append(list, r)
+	}
+	return list
+}
+
+func (e *etlTable) stopAll() {
+	for _, r := range e.all() {
+		if r := e.take(r.name, r.xact); r != nil {
+			r.stop()
+		}
+	}
+}
+
+// stopOthers stops runs that the state does not have any more, such as those
+// whose end was not told because the target could not be reached.
+func (e *etlTable) stopOthers(s *meta.State) {
+	for _, r := range e.all() {
+		if s.ETLs[r.name].XactID == r.xact {
+			continue
+		}
+		if r := e.take(r.name, r.xact); r != nil {
+			go r.stop()
+		}
+	}
+}

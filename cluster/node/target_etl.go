@@ -1,0 +1,180 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/comm"
+	"github.com/etlbench/etlbench/cluster/pod"
+)
+
+// runningETL is one run of an ETL on this target: its pod and the wire to it.
+type runningETL struct {
+	name, xact, secret string
+	typ                comm.Type
+	timeout            time.Duration // of one object
+	ctx                context.Context
+	cancel             context.CancelCauseFunc
+	ready              chan struct{} // closed when pod and link are set, or the start failed
+	pod                pod.Pod       // nil when the start failed
+	link               comm.Link
+	objects, in, out   atomic.Int64
+	mu                 sync.Mutex
+	errors             []api.ObjError // the last ones; guarded by mu
+	stopped            sync.Once
+}
+
+// keepErrors is how many failed objects are remembered.
+const keepErrors = 256
+
+// errStopped ends what an ETL does when it is stopped.
+var errStopped = errors.New("the ETL was stopped")
+
+// stop ends the pod and what waits for it. It is safe to call twice.
+func (r *runningETL) stop() {
+	r.stopped.Do(func() {
+		r.cancel(errStopped)
+		<-r.ready
+		if r.pod == nil {
+			return
+		}
+		_ = r.pod.Stop(context.Background())
+		_ = r.link.Close()
+	})
+}
+
+// failed remembers an object that failed.
+func (r *runningETL) failed(object string, e *api.Error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.errors) == keepErrors {
+		r.errors = append(r.errors[:0], r.errors[1:]...)
+	}
+	r.errors = append(r.errors, api.ObjError{Object: object, Msg: e.Message, Code: e.Status})
+}
+
+// startETL starts the pod of an ETL that the state has, and answers when it is
+// ready.
+func (t *Target) startETL(ref *etlRef) (any, error) {
+	e, ok := t.state().ETLs[ref.Name]
+	if !ok || e.XactID != ref.XactID {
+		return nil, api.Errorf(fasthttp.StatusConflict, "", "%s: etl job %s is not known here yet", t.name(), ref.Name)
+	}
+	pl, err := planETL(e.Spec)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(t.ctx)
+	r := &runningETL{name: ref.Name, xact: e.XactID, secret: e.Secret, typ: pl.typ, timeout: pl.object,
+		ctx: ctx, cancel: cancel, ready: make(chan struct{})}
+	if !t.etls.add(r) {
+		cancel(nil)
+		return nil, api.Errorf(fasthttp.StatusConflict, "", "%s: etl job %s runs already", t.name(), ref.Name)
+	}
+	spec := t.podSpec(pl, r)
+	start, done := context.WithTimeoutCause(ctx, pl.init, errInitTimeout(pl.init))
+	defer done()
+	r.pod, err = t.pods.Start(start, spec)
+	if err == nil {
+		r.link = pl.typ.Dial(r.pod.Info().URL, comm.Options{Command: append(pl.pod.Command, pl.pod.Args...)})
+	}
+	close(r.ready)
+	if err != nil {
+		t.etls.take(r.name, r.xact)
+		cancel(nil)
+		return nil, api.Errorf(fasthttp.StatusBadRequest, api.KindETL, "[%s,etl=%q,pod=%q] %s", t.name(), r.name, spec.Name, oneLine(err))
+	}
+	t.task(func(context.Context) { t.watch(r) })
+	return nil, nil
+}
+
+func errInitTimeout(d time.Duration) error {
+	return fmt.Errorf("init timeout of %s: %w", d, context.DeadlineExceeded)
+}
+
+// podSpec completes a plan for this target.
+func (t *Target) podSpec(pl *plan, r *runningETL) pod.Spec {
+	direct := strconv.FormatBool(pl.spec.DirectPut)
+	s := pl.pod
+	s.Name = api.PodName(r.name, t.cfg.ID)
+	s.Env = append(append([]api.EnvVar{}, s.Env...),
+		api.EnvVar{Name: api.EnvTargetURL, Value: t.self.DataNet.URL + api.PathETLObject + "/" + r.name + "/" + r.secret},
+		api.EnvVar{Name: api.EnvDirectPut, Value: direct},
+		api.EnvVar{Name: api.EnvDirectPutLC, Value: direct})
+	return s
+}
+
+// watch tells the primary when the pod dies by itself.
+func (t *Target) watch(r *runningETL) {
+	select {
+	case <-r.pod.Done():
+	case <-r.ctx.Done():
+		return
+	}
+	if r.ctx.Err() != nil || t.etls.take(r.name, r.xact) == nil {
+		return
+	}
+	reason := fmt.Sprintf("[%s,etl=%q,pod=%q] %v", t.name(), r.name, r.pod.Info().Name, r.pod.Err())
+	r.cancel(errors.New(reason))
+	r.stop()
+	t.log.Warn("pod died", keyETL, r.name, keyErr, r.pod.Err())
+	ctx, cancel := context.WithTimeout(t.ctx, peerTimeout)
+	defer cancel()
+	if err := t.peers.call(ctx, t.cfg.Primary, pathETLAborted, etlRef{Name: r.name, XactID: r.xact, Reason: reason}, nil); err != nil {
+		t.log.Warn("tell the primary", keyETL, r.name, keyErr, err)
+	}
+}
+
+func (t *Target) stopETL(ref *etlRef) (any, error) {
+	if r := t.etls.take(ref.Name, ref.XactID); r != nil {
+		t.jobs.abortOf(r.xact, "ETL "+r.name+" was stopped")
+		r.stop()
+	}
+	return nil, nil
+}
+
+func (t *Target) etlInfo(ref *etlRef) (any, error) {
+	r := t.etls.get(ref.Name)
+	if r == nil {
+		return etlInfo{}, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return etlInfo{Running: true, Objects: r.objects.Load(), In: r.in.Load(), Out: r.out.Load(),
+		Errors: append([]api.ObjError{}, r.errors...)}, nil
+}
+
+func (t *Target) etlLogs(ref *etlRef) (any, error) {
+	r := t.etls.get(ref.Name)
+	if r == nil {
+		return nil, api.Errorf(fasthttp.StatusNotFound, api.KindNotFound, "%s: %s does not exist", t.name(), ref.Name)
+	}
+	<-r.ready
+	var log bytes.Buffer
+	if r.pod != nil {
+		if err := r.pod.Logs(t.ctx, &log); err != nil {
+			return nil, err
+		}
+	}
+	return api.ETLLogs{TargetID: t.cfg.ID, Logs: log.Bytes()}, nil
+}
+
+// errNoETL is the answer to an inline request for an ETL that does not run
+// here. An ETL that was aborted says why.
+func (t *Target) errNoETL(name string) error {
+	why := ""
+	if _, e, ok := t.state().ETL(name); ok && e.Reason != "" {
+		why = "; it was aborted: " + e.Reason
+	}
+	return api.Errorf(fasthttp.StatusNotFound, "", "%s: %s does not exist - try starting new ETL with \"%s%s/init\" endpoint%s",
+		t.name(), name, t.cfg.Primary, api.PathETL, why)
+}
