@@ -55,7 +55,7 @@ func NewTarget(cfg TargetConfig) (*Target, error) {
 		return nil, err
 	}
 	t := &Target{node: newNode(api.TypeTarget, cfg.Config, m), dir: cfg.Dir, store: cfg.Store, pods: cfg.Pods}
-	t.etls.byName = map[string]*runningETL{}
+	t.etls.byName, t.etls.leaving = map[string]*runningETL{}, map[string]*runningETL{}
 	t.jobs.byID = map[string]*targetJob{}
 	t.onState = t.stateChanged
 	if t.applied, err = readApplied(t.appliedPath()); err != nil {
@@ -135,7 +135,7 @@ func (t *Target) stateChanged(s *meta.State) {
 	if err := errors.Join(errs...); err != nil {
 		t.log.Error("follow the metadata", keyErr, err)
 	}
-	t.etls.stopOthers(s)
+	t.stopOthers(s)
 }
 
 func (t *Target) handle(ctx *fasthttp.RequestCtx) {
@@ -207,8 +207,9 @@ func handle[In any](n *node, ctx *fasthttp.RequestCtx, fn func(*In) (any, error)
 
 // etlTable is a target's ETLs that run.
 type etlTable struct {
-	mu     sync.RWMutex
-	byName map[string]*runningETL // guarded by mu
+	mu      sync.RWMutex
+	byName  map[string]*runningETL // guarded by mu
+	leaving map[string]*runningETL // taken out, the last of each name; guarded by mu
 }
 
 // get finds an ETL by name or by xaction id.
@@ -237,7 +238,7 @@ func (e *etlTable) add(r *runningETL) bool {
 	return true
 }
 
-// take removes a run, and tells whether it was there.
+// take removes a run, if it is there, for the caller to stop it.
 func (e *etlTable) take(name, xact string) *runningETL {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -246,7 +247,25 @@ func (e *etlTable) take(name, xact string) *runningETL {
 		return nil
 	}
 	delete(e.byName, name)
+	e.leaving[name] = r
 	return r
+}
+
+// awaitGone waits until the last run of a name that was taken out has stopped:
+// only then is its pod's name free.
+func (e *etlTable) awaitGone(name string) {
+	e.mu.RLock()
+	r := e.leaving[name]
+	e.mu.RUnlock()
+	if r == nil {
+		return
+	}
+	<-r.gone
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.leaving[name] == r {
+		delete(e.leaving, name)
+	}
 }
 
 // all lists the runs.
@@ -270,13 +289,14 @@ func (e *etlTable) stopAll() {
 
 // stopOthers stops runs that the state does not have any more, such as those
 // whose end was not told because the target could not be reached.
-func (e *etlTable) stopOthers(s *meta.State) {
-	for _, r := range e.all() {
+func (t *Target) stopOthers(s *meta.State) {
+	for _, r := range t.etls.all() {
 		if s.ETLs[r.name].XactID == r.xact {
 			continue
 		}
-		if r := e.take(r.name, r.xact); r != nil {
-			go r.stop()
+		if r := t.etls.take(r.name, r.xact); r != nil {
+			t.jobs.abortOf(r.xact, "ETL "+r.name+" was stopped")
+			t.task(func(context.Context) { r.stop() })
 		}
 	}
 }

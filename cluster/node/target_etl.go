@@ -31,6 +31,7 @@ type runningETL struct {
 	mu                 sync.Mutex
 	errors             []api.ObjError // the last ones; guarded by mu
 	stopped            sync.Once
+	gone               chan struct{} // closed when stop is through
 }
 
 // keepErrors is how many failed objects are remembered.
@@ -42,6 +43,7 @@ var errStopped = errors.New("the ETL was stopped")
 // stop ends the pod and what waits for it. It is safe to call twice.
 func (r *runningETL) stop() {
 	r.stopped.Do(func() {
+		defer close(r.gone)
 		r.cancel(errStopped)
 		<-r.ready
 		if r.pod == nil {
@@ -75,7 +77,8 @@ func (t *Target) startETL(ref *etlRef) (any, error) {
 	}
 	ctx, cancel := context.WithCancelCause(t.ctx)
 	r := &runningETL{name: ref.Name, xact: e.XactID, secret: e.Secret, typ: pl.typ, timeout: pl.object,
-		ctx: ctx, cancel: cancel, ready: make(chan struct{})}
+		ctx: ctx, cancel: cancel, ready: make(chan struct{}), gone: make(chan struct{})}
+	t.etls.awaitGone(ref.Name)
 	if !t.etls.add(r) {
 		cancel(nil)
 		return nil, api.Errorf(fasthttp.StatusConflict, "", "%s: etl job %s runs already", t.name(), ref.Name)
@@ -90,7 +93,7 @@ func (t *Target) startETL(ref *etlRef) (any, error) {
 	close(r.ready)
 	if err != nil {
 		t.etls.take(r.name, r.xact)
-		cancel(nil)
+		r.stop()
 		return nil, api.Errorf(fasthttp.StatusBadRequest, api.KindETL, "[%s,etl=%q,pod=%q] %s", t.name(), r.name, spec.Name, oneLine(err))
 	}
 	t.task(func(context.Context) { t.watch(r) })
@@ -139,6 +142,7 @@ func (t *Target) stopETL(ref *etlRef) (any, error) {
 		t.jobs.abortOf(r.xact, "ETL "+r.name+" was stopped")
 		r.stop()
 	}
+	t.etls.awaitGone(ref.Name)
 	return nil, nil
 }
 
