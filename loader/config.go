@@ -43,6 +43,9 @@ type Config struct {
 	Kind     string   // for the report: "spawned", "running" or "external"
 	Sync     string   // for the report: the cluster's sync level, "" when not known
 
+	// Notes go into the summary, in front of what the loader has to say.
+	Notes []string
+
 	// Results gets intervals, and at the end the summary, which closes it. A
 	// run that fails before it has measured anything leaves it open.
 	Results *results.Writer

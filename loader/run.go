@@ -103,6 +103,7 @@ func newRun(c Config) *run {
 		r.hosts = append(r.hosts, host)
 	}
 	r.summary.Started = time.Now()
+	r.summary.Notes = slices.Clone(c.Notes)
 	return r
 }
 

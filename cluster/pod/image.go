@@ -3,9 +3,12 @@ package pod
 import (
 	"fmt"
 	"maps"
+	"os"
 	"path"
 	"slices"
 	"strings"
+
+	"sigs.k8s.io/yaml"
 )
 
 // Image is what the process runtime starts in place of a container image.
@@ -90,4 +93,23 @@ func checkFileName(name string) error {
 		return fmt.Errorf("%w: file %q is not a plain name", ErrSpec, name)
 	}
 	return nil
+}
+
+// LoadImages reads a table from a YAML file: image names with entrypoint (an
+// argv) and env. Unknown keys are errors.
+func LoadImages(file string) (Images, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("image table: %w", err)
+	}
+	var t Images
+	if err := yaml.UnmarshalStrict(data, &t); err != nil {
+		return nil, fmt.Errorf("image table %s: %s", file, oneLine(err))
+	}
+	for name, img := range t {
+		if len(img.Entrypoint) == 0 {
+			return nil, fmt.Errorf("image table %s: %s: entrypoint is required", file, name)
+		}
+	}
+	return t, nil
 }

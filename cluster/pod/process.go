@@ -1,7 +1,6 @@
 package pod
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -13,22 +12,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/etlbench/etlbench/cluster/child"
 )
 
-// Environment that the process runtime adds for the program's sake.
-const (
-	// EnvPort is a free port on loopback, for programs that listen on a port
-	// they are told: also as $(PORT) in a spec's command and args.
-	EnvPort = "PORT"
-	// EnvAnnounce names a file descriptor. A program that knows it listens on
-	// any port it likes and writes its base URL there, as one line. That
-	// leaves no moment in which somebody else can take the port.
-	EnvAnnounce = "ETLBENCH_ANNOUNCE_FD"
-)
+// EnvPort is a free port on loopback, for programs that listen on a port they
+// are told: also as $(PORT) in a spec's command and args. Programs that know
+// child.EnvAnnounce say themselves where they listen.
+const EnvPort = "PORT"
 
 // ProcessConfig of the local-process runtime.
 type ProcessConfig struct {
@@ -106,23 +100,33 @@ func (r *Process) launch(s Spec) (*processPod, error) {
 	}
 	p := &processPod{
 		info: Info{Name: s.Name, Node: r.cfg.Node, URL: "http://127.0.0.1:" + strconv.Itoa(port)},
-		log:  newRing(), done: make(chan struct{}), announced: make(chan string, 1),
+		log:  newRing(), gone: make(chan struct{}),
 	}
-	if err := p.start(argv, env, dir); err != nil {
-		return nil, err
+	p.proc, err = child.Start(child.Config{Argv: argv, Env: environ(env), Dir: dir, Output: p.log})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSpec, err)
 	}
 	r.pods[s.Name] = p
-	go func() {
-		<-p.done
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.pods[s.Name] == p {
-			delete(r.pods, s.Name)
-		}
-		_ = os.RemoveAll(dir)
-		close(p.forgotten)
-	}()
+	go r.forget(p, dir)
 	return p, nil
+}
+
+// forget cleans up after a pod that has gone.
+func (r *Process) forget(p *processPod, dir string) {
+	<-p.proc.Done()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.pods, p.info.Name)
+	_ = os.RemoveAll(dir)
+	p.ended()
+}
+
+func environ(env map[string]string) []string {
+	list := make([]string, 0, len(env))
+	for k, v := range env {
+		list = append(list, k+"="+v)
+	}
+	return list
 }
 
 // image is what a spec starts. For init code that is all of the command line.
@@ -154,7 +158,6 @@ func podEnv(img Image, s Spec, dir string, port int) map[string]string {
 		env[e.Name] = e.Value
 	}
 	env[EnvPort] = strconv.Itoa(port)
-	env[EnvAnnounce] = "3"
 	return env
 }
 
@@ -212,68 +215,23 @@ func (r *Process) Close() error {
 }
 
 type processPod struct {
-	mu        sync.Mutex
-	info      Info // guarded by mu: the URL may be announced
-	log       *ring
-	cmd       *exec.Cmd
-	announced chan string
-	stopping  sync.Once
-	unwanted  bool  // guarded by mu: Stop was called
-	err       error // valid after done
-	done      chan struct{}
-	forgotten chan struct{} // closed after done, when the runtime has let go
+	proc     *child.Process
+	log      *ring
+	mu       sync.Mutex
+	info     Info          // guarded by mu: the URL may be announced
+	unwanted bool          // guarded by mu: Stop was called
+	err      error         // valid after gone
+	gone     chan struct{} // closed when the runtime has let go of the pod
 }
 
-// start runs argv. The goroutines end with the process.
-func (p *processPod) start(argv []string, env map[string]string, dir string) error {
-	pr, pw, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Dir = dir
-	for k, v := range env {
-		cmd.Env = append(cmd.Env, k+"="+v)
-	}
-	cmd.Stdout, cmd.Stderr = p.log, p.log
-	cmd.ExtraFiles = []*os.File{pw}
-	// A child that leaves the pipe open in a process of its own must not keep
-	// the pod alive for ever.
-	cmd.WaitDelay = time.Second
-	// Pdeathsig follows the thread that forks. The Go runtime ends a thread
-	// only with a goroutine locked to it, and nothing here locks one.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	err = cmd.Start()
-	pw.Close()
-	if err != nil {
-		pr.Close()
-		return fmt.Errorf("%w: %w", ErrSpec, err)
-	}
-	p.cmd, p.forgotten = cmd, make(chan struct{})
-	go p.readAnnouncement(pr)
-	go p.wait()
-	return nil
-}
-
-func (p *processPod) readAnnouncement(pr *os.File) {
-	defer pr.Close()
-	const longest = 256
-	line, err := bufio.NewReader(io.LimitReader(pr, longest)).ReadString('\n')
-	if err == nil {
-		p.announced <- strings.TrimSpace(line)
-	}
-}
-
-func (p *processPod) wait() {
-	err := p.cmd.Wait()
-	// What the program left behind in its group goes with it.
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+// ended says why the pod has gone.
+func (p *processPod) ended() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.unwanted {
-		p.err = p.exitError(err)
+		p.err = p.exitError(p.proc.Err())
 	}
-	close(p.done)
+	close(p.gone)
 }
 
 func (p *processPod) exitError(err error) error {
@@ -299,12 +257,12 @@ func (p *processPod) ready(ctx context.Context, probe Probe) error {
 	last := errors.New("not asked yet")
 	for wait := probeFirst; ; wait = min(2*wait, probe.Period) {
 		select {
-		case u := <-p.announced:
+		case u := <-p.proc.URL():
 			p.mu.Lock()
 			p.info.URL = u
 			p.mu.Unlock()
 			wait = probeFirst
-		case <-p.done:
+		case <-p.gone:
 			return p.err
 		case <-ctx.Done():
 			return fmt.Errorf("not ready: %w (last probe: %w)", context.Cause(ctx), last)
@@ -339,7 +297,7 @@ func ask(ctx context.Context, client *http.Client, base, path string) error {
 // lastWords is the end of the log, for errors that do not carry it already.
 func (p *processPod) lastWords() string {
 	select {
-	case <-p.done:
+	case <-p.gone:
 		return ""
 	default:
 	}
@@ -363,12 +321,12 @@ func (p *processPod) Logs(_ context.Context, w io.Writer) error {
 }
 
 // Done is closed when the program has gone.
-func (p *processPod) Done() <-chan struct{} { return p.done }
+func (p *processPod) Done() <-chan struct{} { return p.gone }
 
 // Err says why.
 func (p *processPod) Err() error {
 	select {
-	case <-p.done:
+	case <-p.gone:
 		return p.err
 	default:
 		return nil
@@ -380,19 +338,10 @@ const grace = 2 * time.Second
 
 // Stop asks the program's group to end, and kills it when it does not.
 func (p *processPod) Stop(ctx context.Context) error {
-	p.stopping.Do(func() {
-		p.mu.Lock()
-		p.unwanted = true
-		p.mu.Unlock()
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
-	})
-	select {
-	case <-p.done:
-	case <-ctx.Done():
-	case <-time.After(grace):
-	}
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-	<-p.done
-	<-p.forgotten
+	p.mu.Lock()
+	p.unwanted = true
+	p.mu.Unlock()
+	p.proc.Stop(ctx, grace)
+	<-p.gone
 	return nil
 }

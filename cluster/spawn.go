@@ -1,0 +1,206 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/child"
+)
+
+// EnvSecret hands a cluster's secret to its nodes: an argument could be read
+// by everybody on the machine.
+const EnvSecret = "ETLBENCH_CLUSTER_SECRET"
+
+// SpawnConfig of a cluster of child processes.
+type SpawnConfig struct {
+	// Exe is the etlbench program; its arguments are those of "node".
+	Exe              string
+	Proxies, Targets int
+	Listen           string   // of the first proxy, host:port; the others take free ports of the host
+	Dir              string   // a folder and a log for each node below it
+	NodeArgs         []string // more arguments of every target
+}
+
+// NodeProcess is one node of a spawned cluster.
+type NodeProcess struct {
+	ID   string `json:"id"`
+	Type string `json:"type"`
+	URL  string `json:"url"`
+	PID  int    `json:"pid"`
+	Dir  string `json:"dir"`
+	Log  string `json:"log"` // file
+
+	proc *child.Process
+	args []string // after "--listen ADDR"
+}
+
+// Spawned is a running cluster of child processes.
+type Spawned struct {
+	URL   string // of the primary
+	Nodes []*NodeProcess
+	mu    sync.Mutex // guards the nodes' processes
+	cfg   SpawnConfig
+	env   []string
+	died  chan *NodeProcess
+	stop  chan struct{} // closed when Stop begins
+	wg    sync.WaitGroup
+}
+
+// Spawn starts a cluster and returns when all targets have joined. When it
+// fails it leaves nothing running, and says what the node that failed printed
+// last. The caller stops it.
+func Spawn(ctx context.Context, cfg SpawnConfig) (*Spawned, error) {
+	s := &Spawned{cfg: cfg, died: make(chan *NodeProcess, cfg.Proxies+cfg.Targets), stop: make(chan struct{})}
+	s.env = append(os.Environ(), EnvSecret+"="+rand.Text())
+	if err := s.startAll(ctx); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Spawned) startAll(ctx context.Context) error {
+	for i := range max(1, s.cfg.Proxies) {
+		if err := s.start(ctx, api.TypeProxy, proxyID(i)); err != nil {
+			return err
+		}
+	}
+	for i := range s.cfg.Targets {
+		if err := s.start(ctx, api.TypeTarget, targetID(i)); err != nil {
+			return err
+		}
+	}
+	client := api.NewClient(s.URL)
+	defer client.Close()
+	return awaitTargets(ctx, client, s.cfg.Targets)
+}
+
+// start makes a node and runs it.
+func (s *Spawned) start(ctx context.Context, kind, id string) error {
+	n := &NodeProcess{ID: id, Type: kind, Dir: filepath.Join(s.cfg.Dir, id), Log: filepath.Join(s.cfg.Dir, id+".log")}
+	n.args = []string{"--id", id, "--data", n.Dir}
+	if s.URL != "" {
+		n.args = append(n.args, "--join", s.URL)
+	}
+	if kind == api.TypeTarget {
+		n.args = append(n.args, s.cfg.NodeArgs...)
+	}
+	if err := s.run(ctx, n, s.listen()); err != nil {
+		return err
+	}
+	if s.URL == "" {
+		s.URL = n.URL
+	}
+	s.Nodes = append(s.Nodes, n)
+	return nil
+}
+
+// Restart runs a node of Died again, at its old address and on its old data.
+func (s *Spawned) Restart(ctx context.Context, n *NodeProcess) error {
+	return s.run(ctx, n, strings.TrimPrefix(n.URL, "http://"))
+}
+
+// run starts a node's process and waits until it listens. When that fails the
+// process is gone.
+func (s *Spawned) run(ctx context.Context, n *NodeProcess, listen string) error {
+	if err := os.MkdirAll(s.cfg.Dir, 0o755); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	log, err := os.OpenFile(n.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	defer log.Close() // the child has its own
+	argv := append([]string{s.cfg.Exe, "node", n.Type, "--listen", listen}, n.args...)
+	proc, err := child.Start(child.Config{Argv: argv, Env: s.env, Output: log})
+	if err != nil {
+		return err
+	}
+	select {
+	case n.URL = <-proc.URL():
+	case <-proc.Done():
+		return n.lastWords(proc.Err())
+	case <-ctx.Done():
+		proc.Stop(context.Background(), 0)
+		return fmt.Errorf("%s %s does not start: %w", n.Type, n.ID, context.Cause(ctx))
+	}
+	s.mu.Lock()
+	n.proc, n.PID = proc, proc.PID()
+	s.mu.Unlock()
+	s.wg.Go(func() { s.watch(n, proc) })
+	return nil
+}
+
+// listen is the address for the next node.
+func (s *Spawned) listen() string {
+	if s.URL == "" && s.cfg.Listen != "" {
+		return s.cfg.Listen
+	}
+	return "127.0.0.1:0"
+}
+
+// lastWords is the error of a node that ended at once: the last line that it
+// printed.
+func (n *NodeProcess) lastWords(end error) error {
+	data, err := os.ReadFile(n.Log)
+	if err != nil {
+		return err
+	}
+	data = bytes.TrimSpace(data)
+	if i := bytes.LastIndexByte(data, '\n'); i >= 0 {
+		data = data[i+1:]
+	}
+	if len(data) == 0 {
+		return fmt.Errorf("%s %s ended at once: %w", n.Type, n.ID, end)
+	}
+	return errors.New(string(bytes.TrimPrefix(data, []byte("etlbench: "))))
+}
+
+func (s *Spawned) watch(n *NodeProcess, proc *child.Process) {
+	select {
+	case <-proc.Done():
+		select {
+		case <-s.stop: // wanted
+		default:
+			s.died <- n
+		}
+	case <-s.stop:
+	}
+}
+
+// Died gives every node that ended without being told to.
+func (s *Spawned) Died() <-chan *NodeProcess { return s.died }
+
+// Err says how a node of Died ended.
+func (n *NodeProcess) Err() error { return n.proc.Err() }
+
+// stopGrace is how long a node has to stop before it is killed: it stops its
+// pods first.
+const stopGrace = 10 * time.Second
+
+// Stop stops all nodes, targets first, since they still tell the primary, and
+// returns when they are gone.
+func (s *Spawned) Stop() {
+	close(s.stop)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, kind := range []string{api.TypeTarget, api.TypeProxy} {
+		var wg sync.WaitGroup
+		for _, n := range s.Nodes {
+			if n.Type == kind {
+				wg.Go(func() { n.proc.Stop(context.Background(), stopGrace) })
+			}
+		}
+		wg.Wait()
+	}
+	s.wg.Wait()
+}

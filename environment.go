@@ -1,0 +1,51 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/etlbench/etlbench/reports/results"
+	"github.com/etlbench/etlbench/transformers/python"
+)
+
+// environment describes the machine that makes the numbers. What cannot be
+// told stays empty.
+func environment(ctx context.Context) results.Env {
+	env := results.Env{Version: version(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+		CPUs: runtime.NumCPU(), CPU: procField("/proc/cpuinfo", "model name")}
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		env.Kernel = string(bytes.TrimRight(u.Release[:], "\x00"))
+	}
+	if kb, err := strconv.ParseInt(strings.TrimSuffix(procField("/proc/meminfo", "MemTotal"), " kB"), 10, 64); err == nil {
+		env.MemoryB = kb << 10
+	}
+	ctx, cancel := context.WithTimeout(ctx, findTimeout)
+	defer cancel()
+	if py, err := python.Find(ctx, "python3"); err == nil {
+		env.Python = py.String()
+	}
+	return env
+}
+
+// procField is the value of the first "name : value" line of a file.
+func procField(path, name string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	for sc := bufio.NewScanner(f); sc.Scan(); {
+		if k, v, ok := strings.Cut(sc.Text(), ":"); ok && strings.TrimSpace(k) == name {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}

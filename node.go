@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/etlbench/etlbench/cluster"
+	"github.com/etlbench/etlbench/cluster/child"
+	"github.com/etlbench/etlbench/cluster/node"
+	"github.com/etlbench/etlbench/cluster/pod"
+	"github.com/etlbench/etlbench/cluster/store"
+)
+
+type nodeFlags struct {
+	id, listen, data, join, sync, images string
+	verbose                              bool
+}
+
+func nodeCmd(e *env) *cobra.Command {
+	var f nodeFlags
+	cmd := &cobra.Command{Use: "node", Short: "one node of a cluster; what up starts", Args: cobra.NoArgs}
+	proxy := &cobra.Command{Use: "proxy", Short: "a proxy; the primary when it joins nobody", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return fail(f.proxy(cmd.Context(), e)) }}
+	target := &cobra.Command{Use: "target", Short: "a target with its pods", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return fail(f.target(cmd.Context(), e)) }}
+	for _, c := range []*cobra.Command{proxy, target} {
+		fl := c.Flags()
+		fl.StringVar(&f.id, "id", "", "the node's `NAME` in the cluster map, 8 or more characters")
+		fl.StringVar(&f.listen, "listen", "127.0.0.1:0", "`HOST:PORT` to listen on")
+		fl.StringVar(&f.data, "data", "", "data `FOLDER`")
+		fl.StringVar(&f.join, "join", "", "`URL` of the primary proxy")
+		fl.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
+		_ = c.MarkFlagRequired("id")
+		_ = c.MarkFlagRequired("data")
+	}
+	target.Flags().StringVar(&f.sync, "sync", "data", syncUsage)
+	target.Flags().StringVar(&f.images, "images", "", imagesUsage)
+	_ = target.MarkFlagRequired("join")
+	cmd.AddCommand(proxy, target)
+	return cmd
+}
+
+const (
+	syncUsage   = "what is on the disk before a PUT is answered: `none|data|full`"
+	imagesUsage = "YAML `FILE` that says which programs stand for further container images"
+)
+
+func (f *nodeFlags) config(e *env) node.Config {
+	level := slog.LevelInfo
+	if f.verbose {
+		level = slog.LevelDebug
+	}
+	return node.Config{ID: f.id, Primary: f.join, Secret: e.get(cluster.EnvSecret),
+		Log: slog.New(slog.NewTextHandler(e.err, &slog.HandlerOptions{Level: level}))}
+}
+
+func (f *nodeFlags) proxy(ctx context.Context, e *env) error {
+	p, err := node.NewProxy(node.ProxyConfig{Config: f.config(e), Dir: f.data})
+	if err != nil {
+		return err
+	}
+	return f.serve(ctx, e, p.Serve)
+}
+
+func (f *nodeFlags) target(ctx context.Context, e *env) (err error) {
+	sync, err := store.ParseSync(f.sync)
+	if err != nil {
+		return err
+	}
+	cfg := f.config(e)
+	st, err := store.Open(store.Config{Dir: f.data, Sync: sync, Log: cfg.Log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	table, err := images(e.exe, f.images)
+	if err != nil {
+		return err
+	}
+	pods, err := pod.NewProcess(pod.ProcessConfig{Dir: filepath.Join(f.data, "pods"), Images: table,
+		Shim: shim(e.exe), Code: code(e.exe), Node: "localhost", Log: cfg.Log})
+	if err != nil {
+		return err
+	}
+	// Pods stop before the store closes: they may still ask for objects.
+	defer func() { err = errors.Join(err, pods.Close()) }()
+	t, err := node.NewTarget(node.TargetConfig{Config: cfg, Dir: f.data, Store: st, Pods: pods})
+	if err != nil {
+		return err
+	}
+	return f.serve(ctx, e, t.Serve)
+}
+
+func (f *nodeFlags) serve(ctx context.Context, e *env, serve func(context.Context, net.Listener) error) error {
+	ln, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return portHint(err)
+	}
+	if _, err := child.Announce(e.get(child.EnvAnnounce), "http://"+ln.Addr().String()); err != nil {
+		return err
+	}
+	return serve(ctx, ln)
+}
+
+// portHint says what to do about an address that is taken.
+func portHint(err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w: choose another with --listen, or port 0 for any that is free", err)
+	}
+	return err
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/etlbench/etlbench/loader"
+)
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// progress shows how far a run is: one line that is repainted on a terminal,
+// and elsewhere a line every five seconds and at every new step.
+type progress struct {
+	w     io.Writer
+	tty   bool
+	last  time.Time
+	step  string
+	width int // of what stands on the terminal's line
+}
+
+func newProgress(e *env) *progress { return &progress{w: e.err, tty: e.outTTY} }
+
+// plainEvery is the pace off a terminal.
+const plainEvery = 5 * time.Second
+
+// show is called a few times a second.
+func (p *progress) show(s loader.Progress) {
+	step := fmt.Sprintf("%d/%d %s %s %s %s", s.Arm, s.Arms, s.Transform, s.Comm, s.Mode, s.Phase)
+	line := progressLine(s)
+	if p.tty {
+		pad := max(0, p.width-len(line))
+		p.width = len(line)
+		fmt.Fprintf(p.w, "\r%s%s", line, strings.Repeat(" ", pad))
+		return
+	}
+	if step == p.step && time.Since(p.last) < plainEvery {
+		return
+	}
+	p.step, p.last = step, time.Now()
+	fmt.Fprintln(p.w, line)
+}
+
+// progressLine is what is happening, its rate, its errors, and the time left.
+func progressLine(s loader.Progress) string {
+	var b strings.Builder
+	if s.Arm > 0 {
+		fmt.Fprintf(&b, "[%2d/%d] %s %s %s: ", s.Arm, s.Arms, s.Transform, s.Comm, s.Mode)
+	}
+	b.WriteString(s.Phase)
+	if s.Ops > 0 {
+		fmt.Fprintf(&b, " %d ops", s.Ops)
+	}
+	if s.OpsPerS > 0 {
+		fmt.Fprintf(&b, ", %.0f/s, %.1f MiB/s", s.OpsPerS, s.MiBPerS)
+	}
+	if s.Errors > 0 {
+		fmt.Fprintf(&b, ", %d ERRORS", s.Errors)
+	}
+	if s.Left > 0 {
+		fmt.Fprintf(&b, ", %s left", s.Left.Round(time.Second))
+	}
+	return b.String()
+}
+
+// end leaves the terminal's line.
+func (p *progress) end() {
+	if p.tty && p.width > 0 {
+		fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", p.width))
+	}
+}

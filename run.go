@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/etlbench/etlbench/loader"
+	"github.com/etlbench/etlbench/reports"
+	"github.com/etlbench/etlbench/reports/results"
+	"github.com/etlbench/etlbench/scenarios"
+	"github.com/etlbench/etlbench/scenarios/dataset"
+)
+
+type runFlags struct {
+	sets         []string
+	out, cluster string
+	output, sync string
+	images       string
+}
+
+func runCmd(e *env) *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run FILE|NAME",
+		Short: "run a scenario and write a run folder",
+		Long: "Runs a scenario file, or a built-in scenario by its name (see: etlbench scenarios ls).\n\n" +
+			"The cluster is the one of --cluster, else $AIS_ENDPOINT, else the scenario's target.proxies,\n" +
+			"else the one that runs on this machine; without any, one is started for the run.",
+		Example: "  etlbench run inline-by-comm\n  etlbench run my.yaml --set load.workers=16 --out runs/16\n" +
+			"  etlbench run my.yaml --cluster http://ais.example:51080",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			s, err := loadScenario(args[0], f.sets)
+			if err != nil {
+				return err
+			}
+			return f.run(cmd.Context(), e, s, nil)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringArrayVar(&f.sets, "set", nil, "change the scenario: `KEY=VALUE`, such as load.workers=16; may repeat")
+	fl.StringVar(&f.cluster, "cluster", "", "`URL` of a proxy")
+	f.common(cmd)
+	return cmd
+}
+
+// common adds the flags that run and demo share.
+func (f *runFlags) common(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.out, "out", "", "`FOLDER` to write, new or empty (default: a new one below runs)")
+	fl.StringVarP(&f.output, "output", "o", "text", "what to print: `text|json|md|csv`")
+	fl.StringVar(&f.sync, "sync", "data", "of a cluster that is started for the run: "+syncUsage)
+	fl.StringVar(&f.images, "images", "", "of a cluster that is started for the run: "+imagesUsage)
+}
+
+func (f *runFlags) check() error {
+	if !slices.Contains([]string{"text", "json", "md", "csv"}, f.output) {
+		return fmt.Errorf("-o %q: must be text, json, md or csv", f.output)
+	}
+	return nil
+}
+
+// loadScenario reads a file, or a built-in scenario when there is no such file.
+func loadScenario(name string, sets []string) (*scenarios.Scenario, error) {
+	data, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if data, err = scenarios.Source(name); err != nil {
+			return nil, fmt.Errorf("%q is neither a file nor a built-in scenario: have %s", name, strings.Join(scenarios.Names(), ", "))
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return scenarios.ParseWith(name, data, sets)
+}
+
+// run runs a scenario: on the cluster that applies, with its results in a new
+// folder. notes go into the report.
+func (f *runFlags) run(ctx context.Context, e *env, s *scenarios.Scenario, notes []string) error {
+	data, err := dataset.New(s.Dataset, s.Seed)
+	if err != nil {
+		return fail(err)
+	}
+	where, err := chooseCluster(ctx, e, f.cluster, s.Target.Proxies)
+	if err != nil {
+		return err
+	}
+	dir, err := f.folder(s.Name)
+	if err != nil {
+		return fail(err)
+	}
+	if where == nil {
+		up := upFlags{listen: "127.0.0.1:0", sync: f.sync, images: f.images, proxies: 1, targets: s.Target.Targets}
+		if err := up.check(); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.err, "starting a cluster of 1 proxy and %d targets for this run: none was named and none runs here\n", up.targets)
+		spawned, done, err := up.spawn(ctx, e)
+		if err != nil {
+			return fail(err)
+		}
+		where = &chosen{[]string{spawned.URL}, "spawned", f.sync, ""}
+		// A node that dies takes the run with it: numbers of half a cluster
+		// would compare nothing.
+		var lost context.CancelCauseFunc
+		ctx, lost = context.WithCancelCause(ctx)
+		go func() {
+			select {
+			case n := <-spawned.Died():
+				lost(fmt.Errorf("%s %s has died (%v)", n.Type, n.ID, n.Err()))
+			case <-ctx.Done():
+			}
+		}()
+		defer func() {
+			lost(nil)
+			if err := done(); err != nil {
+				fmt.Fprintln(e.err, "etlbench: clean up:", err)
+			}
+		}()
+	} else {
+		fmt.Fprintf(e.err, "using the cluster at %s (%s)\n", strings.Join(where.urls, ", "), where.why)
+	}
+	return f.measure(ctx, e, s, data, where, dir, notes)
+}
+
+// folder is where the run goes.
+func (f *runFlags) folder(name string) (string, error) {
+	if f.out != "" {
+		return f.out, nil
+	}
+	if err := os.MkdirAll("runs", 0o755); err != nil {
+		return "", err
+	}
+	return filepath.Join("runs", time.Now().Format("20060102-150405.000")+"-"+name), nil
+}
+
+// measure runs the load, writes the reports and prints the one asked for.
+func (f *runFlags) measure(ctx context.Context, e *env, s *scenarios.Scenario, data dataset.Set, where *chosen, dir string, notes []string) error {
+	yaml, err := s.YAML()
+	if err != nil {
+		return fail(err)
+	}
+	w, err := results.Create(dir, yaml, environment(ctx))
+	if err != nil {
+		return fail(err)
+	}
+	defer w.Close()
+	p := newProgress(e)
+	sum, runErr := loader.Run(ctx, loader.Config{
+		Scenario: s, Data: data, Proxies: where.urls, Kind: where.kind, Sync: where.sync, Notes: notes,
+		Results: w, ETL: sampleETL, Expect: expect, Progress: p.show,
+	})
+	p.end()
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		runErr = cause
+	}
+	if sum == nil {
+		return fail(runErr)
+	}
+	// The numbers are on the disk; a report that fails can be made again.
+	if err := reports.WriteFolder(dir); err != nil {
+		return fail(errors.Join(runErr, fmt.Errorf("%w: the numbers are safe, try: etlbench report %s", err, dir)))
+	}
+	if err := printReport(e.out, dir, f.output); err != nil {
+		return fail(errors.Join(runErr, err))
+	}
+	fmt.Fprintf(e.err, "run folder: %s\nreport:     %s\n", dir, filepath.Join(dir, "report.html"))
+	return verdict(sum, runErr)
+}
+
+// verdict is the exit code of a run.
+func verdict(s *results.Summary, err error) error {
+	switch {
+	case s.Interrupted && (err == nil || errors.Is(err, context.Canceled)):
+		return &exitError{exitInterrupted, errors.New("interrupted: what was measured until then is kept")}
+	case err != nil:
+		return fail(err)
+	}
+	var bad []string
+	for _, r := range s.Rows {
+		if r.Errors > 0 || r.Ops == 0 {
+			bad = append(bad, fmt.Sprintf("%s %s %s: %d errors, %.4g %% verified", r.Transform, r.Comm, r.Mode, r.Errors, r.VerifiedPct))
+		}
+	}
+	if len(bad) > 0 {
+		return fail(fmt.Errorf("%d of %d rows are not clean: %s", len(bad), len(s.Rows), strings.Join(bad, "; ")))
+	}
+	return nil
+}
+
+func printReport(w io.Writer, dir, output string) error {
+	run, err := results.Read(dir)
+	if err != nil {
+		return err
+	}
+	r := reports.Build(run)
+	switch output {
+	case "json":
+		return reports.WriteJSON(w, r)
+	case "md":
+		return reports.WriteMarkdown(w, r)
+	case "csv":
+		return reports.WriteCSV(w, r)
+	case "html":
+		return reports.WriteHTML(w, r)
+	}
+	return reports.WriteText(w, r)
+}

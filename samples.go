@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/comm"
+	"github.com/etlbench/etlbench/loader"
+	"github.com/etlbench/etlbench/transformers"
+	"github.com/etlbench/etlbench/transformers/python"
+)
+
+// pythonSuffix asks for the Python function of a sample transform.
+const pythonSuffix = "/python"
+
+// sampleETL is how a scenario's transform is initialised: a Go transform by a
+// Pod spec, a Python one by its code.
+func sampleETL(transform, commType string) (*api.ETLSpec, string, error) {
+	name, isPython := strings.CutSuffix(transform, pythonSuffix)
+	if isPython {
+		source, ok := python.Sample(name)
+		if !ok {
+			return nil, "", fmt.Errorf("transform %q: there is no Python sample of that name", transform)
+		}
+		return &api.ETLSpec{Code: source, Runtime: json.RawMessage(`"python3"`), Communication: commType}, "python", nil
+	}
+	if _, ok := transformers.Lookup(name); !ok {
+		return nil, "", fmt.Errorf("transform %q: have %s", transform, strings.Join(transformers.Names(), ", "))
+	}
+	return &api.ETLSpec{Spec: samplePod(name, commType), Communication: commType}, "go", nil
+}
+
+// samplePod is the Pod spec of a sample transformer.
+func samplePod(name, commType string) api.Blob {
+	return fmt.Appendf(nil, `apiVersion: v1
+kind: Pod
+metadata:
+  name: transformer-%s
+  annotations:
+    communication_type: "%s://"
+spec:
+  containers:
+    - name: server
+      image: %s%s
+      ports: [{name: default, containerPort: 80}]
+      readinessProbe: {httpGet: {path: /health, port: default}}
+`, name, strings.TrimSuffix(commType, "://"), imagePrefix, name)
+}
+
+// expect computes what a transform should give. The Python functions of echo
+// and md5 give the same bytes as the Go ones; that of tar-images encodes its
+// pictures with another library.
+func expect(transform, object string, src io.Reader) (loader.Digest, error) {
+	name, isPython := strings.CutSuffix(transform, pythonSuffix)
+	t, ok := transformers.Lookup(name)
+	if !ok || isPython && name != "echo" && name != "md5" {
+		return loader.Digest{}, loader.ErrNoExpectation
+	}
+	d := &digester{h: xxhash.New()}
+	if err := t(context.Background(), d, src, comm.Info{Name: object, Size: -1}); err != nil {
+		return loader.Digest{}, err
+	}
+	return loader.Digest{Sum: d.h.Sum64(), Size: d.n}, nil
+}
+
+// digester counts and digests what is written to it.
+type digester struct {
+	h *xxhash.Digest
+	n int64
+}
+
+func (d *digester) Write(p []byte) (int, error) {
+	d.n += int64(len(p))
+	return d.h.Write(p)
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/etlbench/etlbench/cluster"
+	"github.com/etlbench/etlbench/cluster/api"
+)
+
+// clusterState is the file by which other commands find a cluster that up
+// started.
+type clusterState struct {
+	Name    string                 `json:"name"`
+	URL     string                 `json:"url"`
+	PID     int                    `json:"pid"`     // of up
+	Born    string                 `json:"born"`    // when that process started, in clock ticks: a pid may be used again
+	Started time.Time              `json:"started"` // the cluster
+	Sync    string                 `json:"sync"`
+	Data    string                 `json:"data"`
+	Nodes   []*cluster.NodeProcess `json:"nodes"`
+}
+
+// stateDir is where state files and throw-away data live: $XDG_STATE_HOME, or
+// what it defaults to.
+func stateDir(e *env) (string, error) {
+	base := e.get("XDG_STATE_HOME")
+	if base == "" {
+		home := e.get("HOME")
+		if home == "" {
+			return "", errors.New("neither XDG_STATE_HOME nor HOME is set: set one, to a folder for the state of running clusters")
+		}
+		base = filepath.Join(home, ".local", "state")
+	}
+	dir := filepath.Join(base, "etlbench")
+	return dir, os.MkdirAll(dir, 0o700)
+}
+
+var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+func statePath(e *env, name string) (string, error) {
+	if !namePattern.MatchString(name) {
+		return "", fmt.Errorf("--name %q: use lower-case letters, digits and '-', at most 32", name)
+	}
+	dir, err := stateDir(e)
+	return filepath.Join(dir, name+".json"), err
+}
+
+func (s *clusterState) save(e *env) error {
+	path, err := statePath(e, s.Name)
+	if err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := path + ".new"
+	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// loadState reads a cluster's state; nil when there is none. A file whose
+// cluster has gone is removed.
+func loadState(e *env, name string) (*clusterState, error) {
+	path, err := statePath(e, name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &clusterState{}
+	if err := json.Unmarshal(data, s); err != nil {
+		return nil, fmt.Errorf("%s: %w: remove it if no cluster of that name runs", path, err)
+	}
+	if born(s.PID) != s.Born {
+		return nil, os.Remove(path)
+	}
+	return s, nil
+}
+
+// loadStates reads all of them, by name.
+func loadStates(e *env) ([]*clusterState, error) {
+	dir, err := stateDir(e)
+	if err != nil {
+		return nil, err
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(files)
+	var list []*clusterState
+	for _, f := range files {
+		s, err := loadState(e, strings.TrimSuffix(filepath.Base(f), ".json"))
+		if err != nil {
+			return nil, err
+		}
+		if s != nil {
+			list = append(list, s)
+		}
+	}
+	return list, nil
+}
+
+// born is when a process started, in clock ticks since boot; "" when there is
+// no such process. It is field 22 of /proc/PID/stat, counted behind the name,
+// which may hold anything.
+func born(pid int) string {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return ""
+	}
+	_, rest, ok := strings.Cut(string(data[strings.LastIndexByte(string(data), ')')+1:]), " ")
+	fields := strings.Fields(rest)
+	const startTime = 22 - 3 // state, the first field here, is the third
+	if !ok || len(fields) <= startTime || fields[0] == "Z" {
+		return ""
+	}
+	return fields[startTime]
+}
+
+// scratch makes a folder for data that is thrown away, and removes those whose
+// process has gone. It is not in the temporary folder, which may be memory and
+// may lack extended attributes.
+func scratch(e *env) (string, error) {
+	dir, err := stateDir(e)
+	if err != nil {
+		return "", err
+	}
+	old, err := filepath.Glob(filepath.Join(dir, "data-*"))
+	if err != nil {
+		return "", err
+	}
+	for _, d := range old {
+		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(d), "data-"), "-")
+		if n, err := strconv.Atoi(pid); err == nil && born(n) == "" {
+			_ = os.RemoveAll(d)
+		}
+	}
+	return os.MkdirTemp(dir, fmt.Sprintf("data-%d-*", os.Getpid()))
+}
+
+// chosen is the cluster that a command uses.
+type chosen struct {
+	urls []string
+	kind string // "running" or "external"
+	sync string
+	why  string
+}
+
+// chooseCluster decides which cluster a command uses: --cluster, AIS_ENDPOINT,
+// the scenario's own, the one that runs here. nil means none, and the caller
+// starts one.
+func chooseCluster(ctx context.Context, e *env, flag string, scenario []string) (*chosen, error) {
+	switch {
+	case flag != "":
+		return &chosen{[]string{flag}, "external", "", "--cluster"}, nil
+	case e.get("AIS_ENDPOINT") != "":
+		return &chosen{[]string{e.get("AIS_ENDPOINT")}, "external", "", "AIS_ENDPOINT"}, nil
+	case len(scenario) > 0:
+		return &chosen{scenario, "external", "", "the scenario's target.proxies"}, nil
+	}
+	list, err := loadStates(e)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	if len(list) > 1 {
+		var names []string
+		for _, s := range list {
+			names = append(names, fmt.Sprintf("%s at %s", s.Name, s.URL))
+		}
+		return nil, fmt.Errorf("%d clusters run (%s): choose one with --cluster URL", len(list), strings.Join(names, ", "))
+	}
+	s := list[0]
+	client := api.NewClient(s.URL)
+	defer client.Close()
+	if err := client.Healthy(ctx); err != nil {
+		return nil, fmt.Errorf("cluster %s at %s does not answer: %w: stop it with: etlbench down --name %s", s.Name, s.URL, err, s.Name)
+	}
+	return &chosen{[]string{s.URL}, "running", s.Sync, "cluster " + s.Name + " runs here"}, nil
+}

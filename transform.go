@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/child"
+	"github.com/etlbench/etlbench/cluster/comm"
+	"github.com/etlbench/etlbench/transformers"
+	"github.com/etlbench/etlbench/transformers/python"
+)
+
+type transformFlags struct {
+	listen  string
+	python  string
+	io      bool
+	command bool
+	args    string
+	host    *python.Host // set with --python, unless --io
+}
+
+func transformCmd(e *env) *cobra.Command {
+	var f transformFlags
+	cmd := &cobra.Command{
+		Use:   "transform NAME",
+		Short: "transform standard input, or serve a transformer to targets",
+		Long: "Transforms standard input to standard output once, which is what io:// runs for every object.\n" +
+			"With --listen, or when started as a pod, it serves targets instead.\n\n" +
+			"Transforms: " + strings.Join(transformers.Names(), ", "),
+		Example: "  etlbench transform md5 < file\n" +
+			"  etlbench transform tar-images --args 128 < shard.tar > small.tar\n" +
+			"  etlbench transform echo --listen 127.0.0.1:8000\n" +
+			"  etlbench transform --listen 127.0.0.1:8000 --command -- gzip -c",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), e, args) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.listen, "listen", "", "serve on `HOST:PORT`")
+	fl.StringVar(&f.args, "args", "", "etl_args of a single run, such as the size of tar-images")
+	fl.StringVar(&f.python, "python", "", "serve the Python file NAME with the interpreter at `PATH`")
+	fl.BoolVar(&f.io, "io", false, "with --python: a process an object, as io:// has it")
+	fl.BoolVar(&f.command, "command", false, "serve the command NAME with its arguments, a process an object")
+	return cmd
+}
+
+func (f *transformFlags) run(ctx context.Context, e *env, args []string) error {
+	announce := e.get(child.EnvAnnounce)
+	if f.listen == "" && announce != "" {
+		f.listen = "127.0.0.1:0"
+	}
+	t, done, err := f.transform(ctx, e, args)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if f.listen != "" {
+		return fail(f.serve(ctx, e, t, announce))
+	}
+	if f.python != "" || f.command {
+		return errors.New("--python and --command need --listen")
+	}
+	if err := t(ctx, e.out, os.Stdin, comm.Info{Size: -1, Args: f.args}); err != nil {
+		return fail(fmt.Errorf("transform %s: %w", args[0], err))
+	}
+	return nil
+}
+
+// transform is what the flags ask for; done frees it.
+func (f *transformFlags) transform(ctx context.Context, e *env, args []string) (t comm.Transform, done func(), err error) {
+	done = func() {}
+	switch {
+	case f.command:
+		return comm.Command(args, objectEnv(), e.err), done, nil
+	case len(args) > 1:
+		return nil, nil, fmt.Errorf("unexpected %q: one name is all it takes", args[1])
+	case f.python != "" && f.io:
+		return f.pythonIO(ctx, e, args[0])
+	case f.python != "":
+		f.host, err = python.New(ctx, python.Config{Python: f.python, Code: args[0],
+			Transform: e.get("FUNC_TRANSFORM"), Before: e.get("FUNC_BEFORE"), After: e.get("FUNC_AFTER"),
+			Env: objectEnv(), Stderr: e.err})
+		if err != nil {
+			return nil, nil, fail(err)
+		}
+		return f.host.Transform, func() { f.host.Close() }, nil
+	}
+	t, ok := transformers.Lookup(args[0])
+	if !ok {
+		return nil, nil, fmt.Errorf("unknown transform %q: have %s", args[0], strings.Join(transformers.Names(), ", "))
+	}
+	return t, done, nil
+}
+
+// pythonIO checks the code before it serves it: with a process an object, a
+// mistake in it would else show only at the first object.
+func (f *transformFlags) pythonIO(ctx context.Context, e *env, code string) (comm.Transform, func(), error) {
+	name := e.get("FUNC_TRANSFORM")
+	if err := python.Check(ctx, f.python, code, name, true); err != nil {
+		return nil, nil, fail(err)
+	}
+	argv, err := python.IOCommand(f.python, code, name)
+	if err != nil {
+		return nil, nil, fail(err)
+	}
+	return comm.Command(argv, objectEnv(), e.err), func() {}, nil
+}
+
+// objectEnv is the environment of programs that a transformer runs. They are
+// not to announce themselves in its place.
+func objectEnv() []string {
+	var list []string
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, child.EnvAnnounce+"=") {
+			list = append(list, kv)
+		}
+	}
+	return list
+}
+
+func (f *transformFlags) serve(ctx context.Context, e *env, t comm.Transform, announce string) error {
+	s, err := comm.NewServer(comm.ServerConfig{Transform: t, TargetURL: e.get(api.EnvTargetURL),
+		Log: slog.New(slog.NewTextHandler(e.err, nil))})
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return portHint(err)
+	}
+	url := "http://" + ln.Addr().String()
+	announced, err := child.Announce(announce, url)
+	if err != nil {
+		return err
+	}
+	if !announced {
+		fmt.Fprintf(e.err, "serving on %s; Ctrl-C stops it\n", url)
+	}
+	if f.host == nil {
+		return s.Serve(ctx, ln)
+	}
+	// Without workers there is nothing left to serve with: end, and say why.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		<-f.host.Done()
+		cancel(f.host.Err())
+	}()
+	err = s.Serve(ctx, ln)
+	return errors.Join(err, f.host.Err())
+}

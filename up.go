@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/etlbench/etlbench/cluster"
+	"github.com/etlbench/etlbench/cluster/child"
+	"github.com/etlbench/etlbench/cluster/store"
+)
+
+type upFlags struct {
+	name, listen, data, sync, images string
+	proxies, targets                 int
+	detach                           bool
+}
+
+func upCmd(e *env) *cobra.Command {
+	var f upFlags
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "start a reference cluster on this machine",
+		Long: "Starts proxies and targets as child processes on loopback and keeps them running until Ctrl-C.\n" +
+			"With --detach it returns once the cluster is up; etlbench down stops it.",
+		Example: "  etlbench up\n  etlbench up --targets 4 --data /var/tmp/ais --detach",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			if f.detach {
+				return fail(f.detached(cmd.Context(), e))
+			}
+			return fail(f.foreground(cmd.Context(), e))
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.name, "name", "default", "`NAME` of the cluster, when several run")
+	fl.StringVar(&f.listen, "listen", "127.0.0.1:8080", "`HOST:PORT` of the first proxy")
+	fl.StringVar(&f.data, "data", "", "data `FOLDER`, kept when the cluster stops (default: a new one, removed at the end)")
+	fl.StringVar(&f.sync, "sync", "data", syncUsage)
+	fl.StringVar(&f.images, "images", "", imagesUsage)
+	fl.IntVar(&f.proxies, "proxies", 1, "how `many` proxies")
+	fl.IntVar(&f.targets, "targets", 3, "how `many` targets")
+	fl.BoolVar(&f.detach, "detach", false, "return once the cluster is up")
+	return cmd
+}
+
+// maxNodes keeps a typing error from starting thousands of processes.
+const maxNodes = 256
+
+func (f *upFlags) check() error {
+	switch {
+	case f.proxies < 1 || f.proxies > maxNodes:
+		return fmt.Errorf("--proxies %d: must be 1 to %d", f.proxies, maxNodes)
+	case f.targets < 1 || f.targets > maxNodes:
+		return fmt.Errorf("--targets %d: must be 1 to %d", f.targets, maxNodes)
+	}
+	if _, _, err := net.SplitHostPort(f.listen); err != nil {
+		return fmt.Errorf("--listen %q: must be HOST:PORT, such as 127.0.0.1:8080", f.listen)
+	}
+	_, err := store.ParseSync(f.sync)
+	return err
+}
+
+// spawnTimeout bounds the start of a cluster.
+const spawnTimeout = 60 * time.Second
+
+// spawn starts the cluster. done stops it and removes data that was not asked
+// to be kept.
+func (f *upFlags) spawn(ctx context.Context, e *env) (s *cluster.Spawned, done func() error, err error) {
+	dir, remove := f.data, func() error { return nil }
+	if dir == "" {
+		if dir, err = scratch(e); err != nil {
+			return nil, nil, err
+		}
+		remove = func() error { return os.RemoveAll(dir) }
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, nil, err
+	}
+	f.data = dir
+	args := []string{"--sync", f.sync}
+	if f.images != "" {
+		file, err := filepath.Abs(f.images)
+		if err != nil {
+			return nil, nil, err
+		}
+		args = append(args, "--images", file)
+	}
+	ctx, cancel := context.WithTimeout(ctx, spawnTimeout)
+	defer cancel()
+	s, err = cluster.Spawn(ctx, cluster.SpawnConfig{Exe: e.exe, Proxies: f.proxies, Targets: f.targets,
+		Listen: f.listen, Dir: dir, NodeArgs: args})
+	if err != nil {
+		return nil, nil, errors.Join(err, remove())
+	}
+	return s, func() error { s.Stop(); return remove() }, nil
+}
+
+func (f *upFlags) foreground(ctx context.Context, e *env) (err error) {
+	running, err := loadState(e, f.name)
+	if err != nil {
+		return err
+	}
+	if running != nil {
+		return fmt.Errorf("cluster %s runs already at %s: stop it with: etlbench down --name %s; or choose another --name", f.name, running.URL, f.name)
+	}
+	s, done, err := f.spawn(ctx, e)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	st := &clusterState{Name: f.name, URL: s.URL, PID: os.Getpid(), Born: born(os.Getpid()), Started: time.Now(),
+		Sync: f.sync, Data: f.data, Nodes: s.Nodes}
+	if err := st.save(e); err != nil {
+		return err
+	}
+	defer func() {
+		if path, perr := statePath(e, f.name); perr == nil {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}()
+	announced, err := child.Announce(e.get(child.EnvAnnounce), s.URL)
+	if err != nil {
+		return err
+	}
+	if !announced {
+		printState(e, st)
+		fmt.Fprintln(e.err, "Ctrl-C stops it.")
+	}
+	return f.supervise(ctx, e, s, st)
+}
+
+// A node that dies is started again, but one that keeps dying is not.
+const (
+	restartWait = time.Second
+	restartMost = 5
+)
+
+// supervise waits for ctx to end, and restarts nodes that die meanwhile.
+func (f *upFlags) supervise(ctx context.Context, e *env, s *cluster.Spawned, st *clusterState) error {
+	restarts := map[string]int{}
+	for {
+		select {
+		case <-ctx.Done():
+			fmt.Fprintln(e.err, "stopping the cluster …")
+			return nil
+		case n := <-s.Died():
+			restarts[n.ID]++
+			fmt.Fprintf(e.err, "%s %s has died (%v); its log: %s\n", n.Type, n.ID, n.Err(), n.Log)
+			if restarts[n.ID] > restartMost {
+				return fmt.Errorf("%s %s died %d times: giving up", n.Type, n.ID, restarts[n.ID])
+			}
+			select {
+			case <-ctx.Done():
+				continue
+			case <-time.After(restartWait):
+			}
+			if err := s.Restart(ctx, n); err != nil {
+				return fmt.Errorf("restart %s %s: %w", n.Type, n.ID, err)
+			}
+			fmt.Fprintf(e.err, "%s %s runs again\n", n.Type, n.ID)
+			if err := st.save(e); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// detached runs up in a session of its own and returns when it has announced
+// its cluster.
+func (f *upFlags) detached(ctx context.Context, e *env) error {
+	dir, err := stateDir(e)
+	if err != nil {
+		return err
+	}
+	if _, err := statePath(e, f.name); err != nil {
+		return err
+	}
+	logPath := filepath.Join(dir, f.name+".log")
+	log, err := os.Create(logPath)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	pr, pw, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer pr.Close()
+	cmd := exec.Command(e.exe, append([]string{"up"}, f.args()...)...)
+	cmd.Env = append(os.Environ(), child.EnvAnnounce+"=3")
+	cmd.ExtraFiles = []*os.File{pw}
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = cmd.Start()
+	pw.Close()
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
+	defer stop()
+	if n, _ := pr.Read(make([]byte, 256)); n == 0 {
+		_ = cmd.Wait()
+		return lastLine(logPath)
+	}
+	st, err := loadState(e, f.name)
+	if err != nil || st == nil {
+		return errors.Join(err, errors.New("the cluster ended as soon as it was up: see "+logPath))
+	}
+	printState(e, st)
+	fmt.Fprintf(e.err, "etlbench down stops it. Its log: %s\n", logPath)
+	return cmd.Process.Release()
+}
+
+func (f *upFlags) args() []string {
+	args := []string{"--name", f.name, "--listen", f.listen, "--sync", f.sync,
+		"--proxies", fmt.Sprint(f.proxies), "--targets", fmt.Sprint(f.targets)}
+	if f.data != "" {
+		args = append(args, "--data", f.data)
+	}
+	if f.images != "" {
+		args = append(args, "--images", f.images)
+	}
+	return args
+}
