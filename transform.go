@@ -64,9 +64,6 @@ func (f *transformFlags) run(ctx context.Context, e *env, args []string) error {
 	if f.listen != "" {
 		return fail(f.serve(ctx, e, t, announce))
 	}
-	if f.python != "" || f.command {
-		return errors.New("--python and --command need --listen")
-	}
 	if err := t(ctx, e.out, os.Stdin, comm.Info{Size: -1, Args: f.args}); err != nil {
 		return fail(fmt.Errorf("transform %s: %w", args[0], err))
 	}
@@ -88,7 +85,7 @@ func (f *transformFlags) transform(ctx context.Context, e *env, args []string) (
 			Transform: e.get("FUNC_TRANSFORM"), Before: e.get("FUNC_BEFORE"), After: e.get("FUNC_AFTER"),
 			Env: objectEnv(), Stderr: e.err})
 		if err != nil {
-			return nil, nil, fail(err)
+			return nil, nil, codeError(err)
 		}
 		return f.host.Transform, func() { f.host.Close() }, nil
 	}
@@ -99,12 +96,22 @@ func (f *transformFlags) transform(ctx context.Context, e *env, args []string) (
 	return t, done, nil
 }
 
+// codeError is a mistake in the user's code in one line. Its traceback stands
+// in the log already.
+func codeError(err error) error {
+	var mistake *python.CodeError
+	if errors.As(err, &mistake) {
+		err = errors.New(mistake.Summary)
+	}
+	return fail(err)
+}
+
 // pythonIO checks the code before it serves it: with a process an object, a
 // mistake in it would else show only at the first object.
 func (f *transformFlags) pythonIO(ctx context.Context, e *env, code string) (comm.Transform, func(), error) {
 	name := e.get("FUNC_TRANSFORM")
 	if err := python.Check(ctx, f.python, code, name, true); err != nil {
-		return nil, nil, fail(err)
+		return nil, nil, codeError(err)
 	}
 	argv, err := python.IOCommand(f.python, code, name)
 	if err != nil {

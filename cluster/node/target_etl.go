@@ -169,7 +169,7 @@ func (t *Target) etlLogs(ref *etlRef) (any, error) {
 			return nil, err
 		}
 	}
-	return api.ETLLogs{TargetID: t.cfg.ID, Logs: log.Bytes()}, nil
+	return api.ETLLogs{TargetID: t.cfg.ID, Logs: append([]byte{}, log.Bytes()...)}, nil
 }
 
 // errNoETL is the answer to an inline request for an ETL that does not run

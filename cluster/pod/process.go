@@ -235,7 +235,7 @@ func (p *processPod) ended() {
 }
 
 func (p *processPod) exitError(err error) error {
-	e := &ExitError{Container: "server", State: "Terminated", Reason: "Completed", Message: p.log.lastLines(512)}
+	e := &ExitError{Container: "server", State: "Terminated", Reason: "Completed", Message: p.log.lastWords(512)}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		e.Reason, e.ExitCode = "Error", exit.ExitCode()
@@ -301,7 +301,7 @@ func (p *processPod) lastWords() string {
 		return ""
 	default:
 	}
-	if s := p.log.lastLines(512); s != "" {
+	if s := p.log.lastWords(512); s != "" {
 		return "; its last words: " + s
 	}
 	return ""

@@ -35,15 +35,18 @@ func (r *ring) bytes() []byte {
 	return bytes.Clone(r.buf[max(0, len(r.buf)-ringSize):])
 }
 
-// lastLines is the end of the output, at most n bytes and whole lines where
-// possible, on one line.
-func (r *ring) lastLines(n int) string {
+// lastWords is the last line of the output, where programs say why they end,
+// and behind it what came before, all on one line of about n bytes.
+func (r *ring) lastWords(n int) string {
 	b := bytes.TrimSpace(r.bytes())
-	if len(b) > n {
-		b = b[len(b)-n:]
-		if i := bytes.IndexByte(b, '\n'); i >= 0 && i < len(b)-1 {
-			b = b[i+1:]
-		}
+	i := bytes.LastIndexByte(b, '\n')
+	last := strings.TrimPrefix(string(cutFront(b[i+1:], n)), "etlbench: ")
+	if i < 0 || len(last) >= n {
+		return last
 	}
-	return strings.ReplaceAll(string(b), "\n", " | ")
+	before := strings.Fields(string(cutFront(b[:i], n-len(last))))
+	return last + " (before it: " + strings.Join(before, " ") + ")"
 }
+
+// cutFront is the last n bytes of b.
+func cutFront(b []byte, n int) []byte { return b[max(0, len(b)-n):] }

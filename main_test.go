@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/etlbench/etlbench/reports/results"
+)
+
+// TestMain lets the test binary be etlbench: for scripts, and for the child
+// processes of the clusters that they start.
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		programMain()
+	}
+	testscript.Main(m, map[string]func(){"etlbench": programMain})
+}
+
+// asProgram makes the test binary run as etlbench.
+const asProgram = "ETLBENCH_TEST_AS_PROGRAM"
+
+func programMain() {
+	signal.Ignore(syscall.SIGXFSZ)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, &env{args: os.Args[1:], out: os.Stdout, err: os.Stderr, exe: os.Getenv("ETLBENCH_TEST_EXE"), get: os.Getenv}))
+}
+
+// TestScripts runs the command line as users do: testdata/*.txtar.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			exe, err := exec.LookPath("etlbench") // made by testscript.Main
+			if err != nil {
+				return err
+			}
+			e.Setenv("ETLBENCH_TEST_EXE", exe)
+			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "summary": checkSummary, "nothing-runs": nothingRuns,
+		},
+		RequireExplicitExec: true,
+	})
+}
+
+// exits runs a command and checks its exit code: exits CODE COMMAND...
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	code := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		code = exit.ExitCode()
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// checkSummary checks a run folder: summary DIR ROWS clean|broken. Clean rows
+// have operations, no errors and are verified in full; each broken one has
+// errors and is not.
+func checkSummary(ts *testscript.TestScript, _ bool, args []string) {
+	var s results.Summary
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(filepath.Join(args[0], "summary.json"))), &s))
+	if fmt.Sprint(len(s.Rows)) != args[1] {
+		ts.Fatalf("%d rows, want %s", len(s.Rows), args[1])
+	}
+	for _, r := range s.Rows {
+		clean := r.Ops > 0 && r.Errors == 0 && r.VerifiedPct == 100
+		broken := r.Errors > 0 && r.VerifiedPct < 100
+		if args[2] == "clean" && !clean || args[2] == "broken" && !broken {
+			ts.Fatalf("%s %s %s is not %s: %d ops, %d errors, %g %% verified", r.Transform, r.Comm, r.Mode, args[2], r.Ops, r.Errors, r.VerifiedPct)
+		}
+		if len(r.Targets) == 0 || r.MiBPerS <= 0 && clean {
+			ts.Fatalf("%s %s %s: no bandwidth per target", r.Transform, r.Comm, r.Mode)
+		}
+	}
+	for _, name := range []string{"report.md", "report.html", "report.csv", "ops.hlog", "env.json", "scenario.yaml"} {
+		if len(ts.ReadFile(filepath.Join(args[0], name))) == 0 {
+			ts.Fatalf("%s is empty", name)
+		}
+	}
+}
+
+// nothingRuns checks that no process is left of this script's clusters, nodes
+// or pods, by the script's folder in each process's environment.
+func nothingRuns(ts *testscript.TestScript, _ bool, _ []string) {
+	procs, err := filepath.Glob("/proc/[0-9]*/environ")
+	ts.Check(err)
+	for _, p := range procs {
+		data, err := os.ReadFile(p)
+		if err == nil && strings.Contains(string(data), ts.Getenv("WORK")) {
+			cmd, _ := os.ReadFile(filepath.Join(filepath.Dir(p), "cmdline"))
+			ts.Fatalf("%s still runs: %s", filepath.Base(filepath.Dir(p)), strings.ReplaceAll(string(cmd), "\x00", " "))
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(ts.Getenv("XDG_STATE_HOME"), "etlbench", "data-*"))
+	ts.Check(err)
+	if len(left) > 0 {
+		ts.Fatalf("data is left: %v", left)
+	}
+}
+
+// floors are the direct imports that each package may have, beside the
+// standard library: the picture in the README as a table. Packages of this
+// module are named without its path. A new edge is a decision: change it here.
+var floors = map[string]string{
+	"":                    "* cobra go-pretty/v6/table xxhash/v2 x/term x/sys/unix",
+	"cluster/api":         "xxhash/v2 msgp/msgp",
+	"cluster/child":       "",
+	"cluster/comm":        "cluster/api fasthttp",
+	"cluster/pod":         "cluster/api cluster/child api/core/v1 sigs.k8s.io/yaml",
+	"cluster/pod/podtest": "cluster/api cluster/pod testify/require",
+	"cluster/store":       "xxhash/v2 x/sys/unix",
+	"cluster/meta":        "cluster/api",
+	"cluster/node":        "cluster/api cluster/comm cluster/meta cluster/pod cluster/store fasthttp hdrhistogram-go",
+	"cluster":             "cluster/api cluster/child cluster/node cluster/pod cluster/store",
+	"scenarios":           "cluster/api goccy/go-yaml/...",
+	"scenarios/dataset":   "scenarios cluster/api xxhash/v2",
+	"loader":              "scenarios scenarios/dataset cluster/api reports/results fasthttp hdrhistogram-go xxhash/v2 x/sync/errgroup",
+	"reports":             "reports/results hdrhistogram-go go-pretty/v6/... gonum.org/v1/plot/... go-humanize x/image/...",
+	"reports/results":     "hdrhistogram-go",
+	"transformers":        "cluster/comm compress/gzip x/image/draw",
+	"transformers/python": "cluster/comm",
+}
+
+const module = "github.com/etlbench/etlbench"
+
+// TestFloors holds the house to its floors. What may not be imported at all,
+// such as the loader from a node, is whatever the table does not list.
+func TestFloors(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...").Output()
+	require.NoError(t, err)
+	seen := map[string]bool{}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		require.NoError(t, dec.Decode(&p))
+		name := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+		allowed, ok := floors[name]
+		require.True(t, ok, "package %q is on no floor: add it to the table", name)
+		seen[name] = true
+		for _, imp := range p.Imports {
+			if first, _, _ := strings.Cut(imp, "/"); !strings.Contains(first, ".") {
+				continue // standard library
+			}
+			require.True(t, mayImport(allowed, imp), "%q imports %s, which its floor does not allow", name, imp)
+		}
+	}
+	for name := range floors {
+		require.True(t, seen[name], "the table has package %q, which does not exist", name)
+	}
+}
+
+// mayImport tells whether a list of a table line has an import: by the end of
+// its path, with "/..." for a tree, and "*" for all packages of this module.
+func mayImport(allowed, imp string) bool {
+	own, isOwn := strings.CutPrefix(imp, module+"/")
+	return slices.ContainsFunc(strings.Fields(allowed), func(a string) bool {
+		tree, isTree := strings.CutSuffix(a, "/...")
+		switch {
+		case isOwn:
+			return a == "*" || a == own
+		case isTree:
+			return strings.HasSuffix(imp, "/"+tree) || imp == tree || strings.Contains(imp+"/", tree+"/")
+		}
+		return imp == a || strings.HasSuffix(imp, "/"+a)
+	})
+}
+
+func TestFloorsNoticesAWrongArrow(t *testing.T) {
+	require.False(t, mayImport(floors["loader"], module+"/cluster/node"))
+	require.False(t, mayImport(floors["cluster/node"], module+"/loader"))
+	require.False(t, mayImport(floors["cluster/node"], "k8s.io/client-go/kubernetes"))
+	require.False(t, mayImport(floors["reports"], module+"/cluster/api"))
+	require.True(t, mayImport(floors["loader"], module+"/cluster/api"))
+}
