@@ -23,20 +23,26 @@ import (
 // TestMain lets the test binary be etlbench: for scripts, and for the child
 // processes of the clusters that they start.
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		programMain()
-	}
 	testscript.Main(m, map[string]func(){"etlbench": programMain})
 }
 
-// asProgram makes the test binary run as etlbench.
-const asProgram = "ETLBENCH_TEST_AS_PROGRAM"
+// testExe hands the program's path down to its child processes: it is not what
+// os.Executable says.
+const testExe = "ETLBENCH_TEST_EXE"
+
+// program is the path of etlbench, which testscript.Main has put on the PATH.
+func program(t testing.TB) string {
+	exe, err := exec.LookPath("etlbench")
+	require.NoError(t, err)
+	t.Setenv(testExe, exe)
+	return exe
+}
 
 func programMain() {
 	signal.Ignore(syscall.SIGXFSZ)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, &env{args: os.Args[1:], out: os.Stdout, err: os.Stderr, exe: os.Getenv("ETLBENCH_TEST_EXE"), get: os.Getenv}))
+	os.Exit(run(ctx, &env{args: os.Args[1:], out: os.Stdout, err: os.Stderr, exe: os.Getenv(testExe), get: os.Getenv}))
 }
 
 // TestScripts runs the command line as users do: testdata/*.txtar.
@@ -48,7 +54,7 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			e.Setenv("ETLBENCH_TEST_EXE", exe)
+			e.Setenv(testExe, exe)
 			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
 			return nil
 		},

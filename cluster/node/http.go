@@ -194,8 +194,7 @@ func (n *node) apiError(err error) *api.Error {
 const (
 	drainMost  = 256 << 10              // read away, to keep the connection
 	drainTime  = 100 * time.Millisecond // likewise
-	lingerMost = 4 << 20                // read away after the reply, so that it arrives
-	lingerTime = 2 * time.Second        // likewise
+	lingerTime = 5 * time.Second        // for reading on after the reply, so that it arrives
 )
 
 // body is a request's body that remembers whether its end was seen. It is nil
@@ -250,9 +249,9 @@ func (n *node) finishing(h fasthttp.RequestHandler) fasthttp.RequestHandler {
 	}
 }
 
-// linger sends the reply, closes the sending side, and reads on for a moment.
-// Closing at once would make the kernel reset the connection, and the client
-// would lose the reply while it still sends.
+// linger sends the reply, closes the sending side, and reads on for a while.
+// Closing at once would make the kernel reset the connection, and a client that
+// still sends would see that in place of the reply.
 func linger(ctx *fasthttp.RequestCtx) {
 	conn := ctx.Conn()
 	ctx.Response.Header.SetConnectionClose()
@@ -271,6 +270,6 @@ func linger(ctx *fasthttp.RequestCtx) {
 			_ = tcp.CloseWrite()
 		}
 		_ = conn.SetReadDeadline(time.Now().Add(lingerTime))
-		_, _ = io.CopyN(io.Discard, conn, lingerMost)
+		_, _ = comm.Copy(io.Discard, conn)
 	})
 }

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"html"
 	"net"
@@ -385,10 +384,4 @@ func firstError(errs map[string]error) error {
 		return errs[first]
 	}
 	return fmt.Errorf("%w (and %d more targets)", errs[first], len(errs)-1)
-}
-
-// isStatus tells whether err is a reply of that status.
-func isStatus(err error, status int) bool {
-	var e *api.Error
-	return errors.As(err, &e) && e.Status == status
 }

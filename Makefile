@@ -1,0 +1,55 @@
+# etlbench: see make help.
+
+GO      ?= go
+FOR     ?= 5s
+OUT     ?=
+
+TOOL    := $(GO) tool -modfile=hack/tools/go.mod
+
+# The race detector needs a C compiler.
+RACE    := $(shell (command -v gcc || command -v clang) >/dev/null 2>&1 && echo -race)
+TEST    := $(TOOL) gotestsum --format pkgname -- -timeout 15m
+
+# The last line of a test says if the race detector was not there.
+RACED   := $(if $(RACE),true,echo "The race detector was not used: it needs gcc or clang.")
+
+.PHONY: help build demo test test-all race lint fmt cover bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/etlbench
+	$(GO) build -trimpath -o bin/etlbench .
+
+demo: build ## compare the communication types on photographs, under 2 minutes (FOR=5s OUT=folder)
+	./bin/etlbench demo --for $(FOR) $(if $(OUT),--out $(OUT))
+
+test: lint ## lint, unit and integration tests with child processes
+	$(TEST) $(RACE) ./...
+	@$(RACED)
+
+test-all: lint ## make test, and objects of 4 GiB
+	ETLBENCH_TEST_LARGE=1 $(TEST) $(RACE) ./...
+	@$(RACED)
+
+race: ## the tests with the race detector
+	$(TEST) -race ./...
+
+lint: ## gofmt, vet, staticcheck and go mod tidy; make fmt repairs the first and the last
+	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "not gofmt'ed, run make fmt:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(TOOL) staticcheck ./...
+	$(GO) mod tidy -diff
+
+fmt: ## gofmt and go mod tidy
+	gofmt -w .
+	$(GO) mod tidy
+
+cover: ## coverage of all packages, as text
+	$(GO) test -coverpkg=./... -coverprofile=bin/cover.out ./... && $(GO) tool cover -func=bin/cover.out | tail -1
+
+bench: ## benchmarks of the hot paths
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+clean: ## remove what was built
+	rm -rf bin
