@@ -1,17 +1,14 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -20,29 +17,38 @@ import (
 	"github.com/etlbench/etlbench/reports/results"
 )
 
-// TestMain lets the test binary be etlbench: for scripts, and for the child
-// processes of the clusters that they start.
+// TestMain builds etlbench and puts it in front of the PATH: for scripts, and
+// for clusters of child processes. It is the program as users have it, without
+// the race detector, under which its many short processes would take minutes.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"etlbench": programMain})
+	code, err := withProgram(m.Run)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
-// testExe hands the program's path down to its child processes: it is not what
-// os.Executable says.
-const testExe = "ETLBENCH_TEST_EXE"
+func withProgram(run func() int) (int, error) {
+	dir, err := os.MkdirTemp("", "etlbench-test-*")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "etlbench"), ".").CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("go build: %w: %s", err, out)
+	}
+	if err := os.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH")); err != nil {
+		return 0, err
+	}
+	return run(), nil
+}
 
-// program is the path of etlbench, which testscript.Main has put on the PATH.
+// program is the path of etlbench.
 func program(t testing.TB) string {
 	exe, err := exec.LookPath("etlbench")
 	require.NoError(t, err)
-	t.Setenv(testExe, exe)
 	return exe
-}
-
-func programMain() {
-	signal.Ignore(syscall.SIGXFSZ)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, &env{args: os.Args[1:], out: os.Stdout, err: os.Stderr, exe: os.Getenv(testExe), get: os.Getenv}))
 }
 
 // TestScripts runs the command line as users do: testdata/*.txtar.
@@ -50,11 +56,6 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
-			exe, err := exec.LookPath("etlbench") // made by testscript.Main
-			if err != nil {
-				return err
-			}
-			e.Setenv(testExe, exe)
 			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
 			return nil
 		},
