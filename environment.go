@@ -15,11 +15,11 @@ import (
 	"github.com/etlbench/etlbench/transformers/python"
 )
 
-// environment describes the machine that makes the numbers. What cannot be
-// told stays empty.
-func environment(ctx context.Context) results.Env {
+// environment describes the machine that makes the numbers, and the file system
+// of a cluster's data folder, if it is here. What cannot be told stays empty.
+func environment(ctx context.Context, data string) results.Env {
 	env := results.Env{Version: version(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
-		CPUs: runtime.NumCPU(), CPU: procField("/proc/cpuinfo", "model name")}
+		CPUs: runtime.NumCPU(), CPU: procField("/proc/cpuinfo", "model name"), DataPath: fileSystem(data)}
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
 		env.Kernel = string(bytes.TrimRight(u.Release[:], "\x00"))
@@ -48,4 +48,27 @@ func procField(path, name string) string {
 		}
 	}
 	return ""
+}
+
+// fileSystem is the type of the file system that holds a folder: that of the
+// mount with the longest matching path. A line of mountinfo has the mount point
+// as its fifth field and the type behind " - ".
+func fileSystem(dir string) string {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil || dir == "" {
+		return ""
+	}
+	longest, kind := -1, ""
+	for line := range strings.Lines(string(mounts)) {
+		mount, rest, ok := strings.Cut(line, " - ")
+		fields := strings.Fields(mount)
+		if !ok || len(fields) < 5 || len(strings.Fields(rest)) == 0 {
+			continue
+		}
+		point := strings.TrimSuffix(fields[4], "/") + "/"
+		if strings.HasPrefix(dir+"/", point) && len(point) > longest {
+			longest, kind = len(point), strings.Fields(rest)[0]
+		}
+	}
+	return kind
 }

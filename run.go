@@ -112,7 +112,7 @@ func (f *runFlags) run(ctx context.Context, e *env, s *scenarios.Scenario, notes
 		if err != nil {
 			return fail(err)
 		}
-		where = &chosen{[]string{spawned.URL}, "spawned", f.sync, ""}
+		where = &chosen{urls: []string{spawned.URL}, kind: "spawned", sync: f.sync, data: up.data}
 		// A node that dies takes the run with it: numbers of half a cluster
 		// would compare nothing.
 		var lost context.CancelCauseFunc
@@ -153,7 +153,7 @@ func (f *runFlags) measure(ctx context.Context, e *env, s *scenarios.Scenario, d
 	if err != nil {
 		return fail(err)
 	}
-	w, err := results.Create(dir, yaml, environment(ctx))
+	w, err := results.Create(dir, yaml, environment(ctx, where.data))
 	if err != nil {
 		return fail(err)
 	}

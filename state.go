@@ -162,7 +162,8 @@ func scratch(e *env) (string, error) {
 type chosen struct {
 	urls []string
 	kind string // "running" or "external"
-	sync string
+	sync string // "" when not known
+	data string // folder, "" when not known
 	why  string
 }
 
@@ -172,11 +173,11 @@ type chosen struct {
 func chooseCluster(ctx context.Context, e *env, flag string, scenario []string) (*chosen, error) {
 	switch {
 	case flag != "":
-		return &chosen{[]string{flag}, "external", "", "--cluster"}, nil
+		return &chosen{urls: []string{flag}, kind: "external", why: "--cluster"}, nil
 	case e.get("AIS_ENDPOINT") != "":
-		return &chosen{[]string{e.get("AIS_ENDPOINT")}, "external", "", "AIS_ENDPOINT"}, nil
+		return &chosen{urls: []string{e.get("AIS_ENDPOINT")}, kind: "external", why: "AIS_ENDPOINT"}, nil
 	case len(scenario) > 0:
-		return &chosen{scenario, "external", "", "the scenario's target.proxies"}, nil
+		return &chosen{urls: scenario, kind: "external", why: "the scenario's target.proxies"}, nil
 	}
 	list, err := loadStates(e)
 	if err != nil || len(list) == 0 {
@@ -195,5 +196,5 @@ func chooseCluster(ctx context.Context, e *env, flag string, scenario []string) 
 	if err := client.Healthy(ctx); err != nil {
 		return nil, fmt.Errorf("cluster %s at %s does not answer: %w: stop it with: etlbench down --name %s", s.Name, s.URL, err, s.Name)
 	}
-	return &chosen{[]string{s.URL}, "running", s.Sync, "cluster " + s.Name + " runs here"}, nil
+	return &chosen{urls: []string{s.URL}, kind: "running", sync: s.Sync, data: s.Data, why: "cluster " + s.Name + " runs here"}, nil
 }
