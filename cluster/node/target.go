@@ -55,7 +55,7 @@ func NewTarget(cfg TargetConfig) (*Target, error) {
 		return nil, err
 	}
 	t := &Target{node: newNode(api.TypeTarget, cfg.Config, m), dir: cfg.Dir, store: cfg.Store, pods: cfg.Pods}
-	t.etls.byName, t.etls.leaving = map[string]*runningETL{}, map[string]*runningETL{}
+	t.etls.byName, t.etls.leaving, t.etls.died = map[string]*runningETL{}, map[string]*runningETL{}, map[string]string{}
 	t.jobs.byID = map[string]*targetJob{}
 	t.onState = t.stateChanged
 	if t.applied, err = readApplied(t.appliedPath()); err != nil {
@@ -210,6 +210,7 @@ type etlTable struct {
 	mu      sync.RWMutex
 	byName  map[string]*runningETL // guarded by mu
 	leaving map[string]*runningETL // taken out, the last of each name; guarded by mu
+	died    map[string]string      // why the last run's pod died by itself, by name; guarded by mu
 }
 
 // get finds an ETL by name or by xaction id.
@@ -235,7 +236,26 @@ func (e *etlTable) add(r *runningETL) bool {
 		return false
 	}
 	e.byName[r.name] = r
+	delete(e.died, r.name)
 	return true
+}
+
+// takeDead removes a run whose pod has died, unless it was removed before.
+func (e *etlTable) takeDead(r *runningETL, reason string) bool {
+	if e.take(r.name, r.xact) == nil {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.died[r.name] = reason
+	return true
+}
+
+// reason is why the last run of a name died, "" when it did not.
+func (e *etlTable) reason(name string) string {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.died[name]
 }
 
 // take removes a run, if it is there, for the caller to stop it.

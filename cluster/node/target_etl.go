@@ -123,10 +123,10 @@ func (t *Target) watch(r *runningETL) {
 	case <-r.ctx.Done():
 		return
 	}
-	if r.ctx.Err() != nil || t.etls.take(r.name, r.xact) == nil {
+	reason := fmt.Sprintf("[%s,etl=%q,pod=%q] %v", t.name(), r.name, r.pod.Info().Name, r.pod.Err())
+	if r.ctx.Err() != nil || !t.etls.takeDead(r, reason) {
 		return
 	}
-	reason := fmt.Sprintf("[%s,etl=%q,pod=%q] %v", t.name(), r.name, r.pod.Info().Name, r.pod.Err())
 	r.cancel(errors.New(reason))
 	r.stop()
 	t.log.Warn("pod died", keyETL, r.name, keyErr, r.pod.Err())
@@ -175,9 +175,12 @@ func (t *Target) etlLogs(ref *etlRef) (any, error) {
 // errNoETL is the answer to an inline request for an ETL that does not run
 // here. An ETL that was aborted says why.
 func (t *Target) errNoETL(name string) error {
-	why := ""
+	why := t.etls.reason(name)
 	if _, e, ok := t.state().ETL(name); ok && e.Reason != "" {
-		why = "; it was aborted: " + e.Reason
+		why = e.Reason
+	}
+	if why != "" {
+		why = "; it was aborted: " + why
 	}
 	return api.Errorf(fasthttp.StatusNotFound, "", "%s: %s does not exist - try starting new ETL with \"%s%s/init\" endpoint%s",
 		t.name(), name, t.cfg.Primary, api.PathETL, why)
