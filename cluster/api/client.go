@@ -87,7 +87,12 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 		}
 		loc := resp.Header.Get("Location")
 		if resp.StatusCode/100 != 3 || loc == "" {
-			return resp, replyError(resp)
+			err := replyError(resp)
+			if err == nil && streamed && target == first {
+				drop(resp.Body)
+				err = fmt.Errorf("%s %s: no redirect to a target: not a proxy of AIStore", r.method, target)
+			}
+			return resp, err
 		}
 		drop(resp.Body)
 		target = loc
@@ -190,6 +195,12 @@ func (c *Client) Healthy(ctx context.Context) error {
 func (c *Client) Map(ctx context.Context) (*Map, error) {
 	m := &Map{}
 	return m, c.call(ctx, request{method: http.MethodGet, path: PathDaemon, query: url.Values{QparamWhat: {"smap"}}}, m)
+}
+
+// Node asks a node who it is.
+func (c *Client) Node(ctx context.Context) (*NodeInfo, error) {
+	n := &NodeInfo{}
+	return n, c.call(ctx, request{method: http.MethodGet, path: PathDaemon, query: url.Values{QparamWhat: {"snode"}}}, n)
 }
 
 // CreateBucket fails with ErrExists when the bucket is there.

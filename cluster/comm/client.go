@@ -151,8 +151,17 @@ func readResponse(conn *clientConn, method string) (*http.Response, error) {
 	if _, err := conn.br.Peek(1); err != nil {
 		return nil, fmt.Errorf("%w: %w", errStale, err)
 	}
-	return http.ReadResponse(conn.br, &http.Request{Method: method})
+	for range maxInterim {
+		resp, err := http.ReadResponse(conn.br, &http.Request{Method: method})
+		if err != nil || resp.StatusCode >= http.StatusOK {
+			return resp, err
+		}
+	}
+	return nil, fmt.Errorf("more than %d interim replies", maxInterim)
 }
+
+// maxInterim bounds how many replies of 1xx may come before the real one.
+const maxInterim = 8
 
 // errSource marks failures to read the source object, which are not the pod's.
 var errSource = errors.New("read the source object")

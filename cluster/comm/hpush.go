@@ -2,6 +2,7 @@ package comm
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -63,15 +64,20 @@ func query(fixed url.Values, args string) string {
 // maxErrorText bounds how much of an error reply is kept.
 const maxErrorText = 4 << 10
 
-// reply makes a Reply of a pod's response; 400 and above is a TransformError.
+// reply makes a Reply of a pod's response. 200 and 202 carry a result; every
+// other status is a TransformError, so that nothing else is taken for one.
 func reply(resp *http.Response) (Reply, error) {
-	if resp.StatusCode < http.StatusBadRequest {
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusAccepted {
 		return Reply{Body: resp.Body, Size: resp.ContentLength, ContentType: resp.Header.Get("Content-Type")}, nil
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorText))
 	if err != nil && len(text) == 0 {
 		return Reply{}, err
+	}
+	if resp.StatusCode < http.StatusBadRequest {
+		return Reply{}, &TransformError{Status: http.StatusBadGateway,
+			Text: fmt.Sprintf("the transformer answered %s, which is no result: %s", resp.Status, text)}
 	}
 	return Reply{}, &TransformError{Status: resp.StatusCode, Text: string(text)}
 }

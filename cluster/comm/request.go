@@ -3,31 +3,66 @@ package comm
 import (
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 
 	"github.com/valyala/fasthttp"
 )
 
-// Listener makes connections remember that the other side has closed. fasthttp
-// takes a chunked body that is cut between two chunks for a complete one; with
-// the connection's word RequestBody can tell the difference.
-func Listener(ln net.Listener) net.Listener { return &eofListener{ln} }
+// Listener knows its connections: each remembers that the other side has
+// closed, and all can be closed at once.
+//
+// fasthttp takes a chunked body that is cut between two chunks for a complete
+// one; with the connection's word RequestBody can tell the difference. And its
+// shutdown leaves connections alone that are in the middle of a request.
+type Listener struct {
+	net.Listener
+	mu    sync.Mutex
+	conns map[*eofConn]struct{} // guarded by mu
+}
 
-type eofListener struct{ net.Listener }
+// Track makes a Listener of ln.
+func Track(ln net.Listener) *Listener {
+	return &Listener{Listener: ln, conns: map[*eofConn]struct{}{}}
+}
 
-func (l *eofListener) Accept() (net.Conn, error) {
+// Accept waits for the next connection.
+func (l *Listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
-	if tcp, ok := c.(*net.TCPConn); ok {
-		return &eofConn{TCPConn: tcp}, err
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return c, err
 	}
-	return c, err
+	conn := &eofConn{TCPConn: tcp, l: l}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conns[conn] = struct{}{}
+	return conn, nil
+}
+
+// CloseConns closes every connection that is still open.
+func (l *Listener) CloseConns() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.conns {
+		_ = c.TCPConn.Close()
+	}
 }
 
 // eofConn embeds the concrete type, so that what it can do besides, such as
 // sending a file, is not lost.
 type eofConn struct {
 	*net.TCPConn
+	l   *Listener
 	eof atomic.Bool
+}
+
+// Close closes the connection and forgets it.
+func (c *eofConn) Close() error {
+	c.l.mu.Lock()
+	delete(c.l.conns, c)
+	c.l.mu.Unlock()
+	return c.TCPConn.Close()
 }
 
 func (c *eofConn) Read(p []byte) (int, error) {

@@ -88,16 +88,24 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		CloseOnShutdown:               true,
 		Logger:                        quiet{},
 	}
-	stopped := make(chan error, 1)
+	tracked := Track(ln)
+	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
 		end, done := context.WithTimeout(context.Background(), shutdownTime)
 		defer done()
-		stopped <- srv.ShutdownWithContext(end)
+		// Serve may not have taken the listener over yet.
+		_ = ln.Close()
+		_ = srv.ShutdownWithContext(end)
+		tracked.CloseConns()
 	})
-	err := srv.Serve(Listener(ln))
+	err := srv.Serve(tracked)
 	cancel()
 	if !stop() {
-		err = errors.Join(err, <-stopped)
+		<-stopped
+	}
+	if errors.Is(err, net.ErrClosed) {
+		err = nil
 	}
 	s.running.Wait()
 	if s.source != nil {
@@ -113,6 +121,9 @@ func (quiet) Printf(string, ...any) {}
 
 func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	uri := string(ctx.Request.Header.RequestURI())
+	if ctx.IsGet() && ctx.Request.Header.ContentLength() != 0 && ctx.RequestBodyStream() != nil {
+		ctx.SetConnectionClose() // nobody reads the body of a GET here
+	}
 	if path, _, _ := strings.Cut(uri, "?"); path == "/health" {
 		ctx.SetContentType(api.MimeText)
 		ctx.SetBodyString("Running")

@@ -75,17 +75,21 @@ func (s *Store) Replace(n *State) bool {
 	return true
 }
 
-// save writes the state beside the old one, syncs it and renames it into
-// place: a crash leaves one or the other.
 func (s *Store) save(n *State) error {
 	if s.path == "" {
 		return nil
 	}
-	data, err := json.Marshal(n)
+	return WriteFile(s.path, n)
+}
+
+// WriteFile writes v as JSON beside the old file, syncs it and renames it into
+// place: a crash leaves one or the other, whole.
+func WriteFile(path string, v any) error {
+	data, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(s.path), fileName+".*")
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
@@ -97,10 +101,10 @@ func (s *Store) save(n *State) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), s.path); err != nil {
+	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(s.path))
+	return syncDir(filepath.Dir(path))
 }
 
 func syncDir(dir string) error {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -178,12 +179,12 @@ func (n *node) apiError(err error) *api.Error {
 		status, kind = fasthttp.StatusNotFound, api.KindBucketNotFound
 	case errors.Is(err, meta.ErrExists):
 		status = fasthttp.StatusConflict
-	case errors.Is(err, store.ErrNoSpace):
+	case errors.Is(err, store.ErrNoSpace), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		status = fasthttp.StatusInsufficientStorage
 	case errors.Is(err, pod.ErrSpec), errors.Is(err, store.ErrChecksumType), errors.Is(err, store.ErrShortBody),
 		errors.Is(err, store.ErrName), errors.Is(err, store.ErrCustom):
 		status = fasthttp.StatusBadRequest
-	case errors.Is(err, api.ErrNoTargets):
+	case errors.Is(err, api.ErrNoTargets), errors.Is(err, errPeer):
 		status = fasthttp.StatusServiceUnavailable
 	}
 	return api.Errorf(status, kind, "%s", strings.ReplaceAll(msg, "\n", "; "))
@@ -253,8 +254,12 @@ func (n *node) finishing(h fasthttp.RequestHandler) fasthttp.RequestHandler {
 // Closing at once would make the kernel reset the connection, and a client that
 // still sends would see that in place of the reply.
 func linger(ctx *fasthttp.RequestCtx) {
-	conn := ctx.Conn()
 	ctx.Response.Header.SetConnectionClose()
+	if ctx.Response.IsBodyStream() {
+		return // the server writes it; it may be large
+	}
+	conn := ctx.Conn()
+	ctx.Response.SkipBody = ctx.IsHead()
 	var head bytes.Buffer
 	bw := bufio.NewWriter(&head)
 	if err := errors.Join(ctx.Response.Write(bw), bw.Flush()); err != nil {
@@ -263,13 +268,13 @@ func linger(ctx *fasthttp.RequestCtx) {
 	}
 	ctx.HijackSetNoResponse(true)
 	ctx.Hijack(func(c net.Conn) {
+		_ = conn.SetDeadline(time.Now().Add(lingerTime))
 		if _, err := conn.Write(head.Bytes()); err != nil {
 			return
 		}
 		if tcp, ok := conn.(interface{ CloseWrite() error }); ok {
 			_ = tcp.CloseWrite()
 		}
-		_ = conn.SetReadDeadline(time.Now().Add(lingerTime))
 		_, _ = comm.Copy(io.Discard, conn)
 	})
 }

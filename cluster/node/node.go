@@ -70,9 +70,11 @@ type node struct {
 	log     *slog.Logger
 	ctx     context.Context // the node's life, for work that no request owns
 	tasks   sync.WaitGroup  // such work
-	// onState is called, one call at a time, when the state was replaced.
+	stateMu sync.Mutex      // held while a pushed state is taken
+	// checkState may refuse a pushed state; nil takes all.
+	checkState func(*meta.State) error
+	// onState is called when the state was replaced; nil does nothing.
 	onState func(*meta.State)
-	stateMu sync.Mutex
 }
 
 func newNode(kind string, cfg Config, m *meta.Store) *node {
@@ -99,13 +101,16 @@ const (
 
 // serve runs the server on ln until ctx ends, and start as soon as it answers.
 // When start fails the node stops.
-func (n *node) serve(ctx context.Context, ln net.Listener, h, expect func(*fasthttp.RequestCtx), start func(context.Context) error) error {
+func (n *node) serve(ctx context.Context, ln net.Listener, h fasthttp.RequestHandler, expect func(*fasthttp.RequestCtx) int, start func(context.Context) error) error {
 	self, err := api.NewNode(n.kind, n.cfg.ID, "http://"+ln.Addr().String())
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if n.kind == api.TypeProxy && n.cfg.Primary == "" {
+		self.Flags |= api.FlagIC
+	}
 	n.self, n.ctx, n.started = self, ctx, time.Now()
 	srv := &fasthttp.Server{
 		Handler:                      n.finishing(h),
@@ -119,14 +124,10 @@ func (n *node) serve(ctx context.Context, ln net.Listener, h, expect func(*fasth
 		CloseOnShutdown:              true,
 		Logger:                       quiet{},
 	}
-	if expect != nil {
-		srv.ExpectHandler = func(ctx *fasthttp.RequestCtx) int {
-			expect(ctx)
-			return ctx.Response.StatusCode()
-		}
-	}
+	srv.ExpectHandler = expect
+	tracked := comm.Track(ln)
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(comm.Listener(ln)) }()
+	go func() { served <- srv.Serve(tracked) }()
 	err = start(ctx)
 	if err == nil {
 		select {
@@ -136,14 +137,20 @@ func (n *node) serve(ctx context.Context, ln net.Listener, h, expect func(*fasth
 		}
 	}
 	cancel()
+	// The server may not have taken the listener over yet, and then its
+	// shutdown would not end Serve.
+	_ = ln.Close()
 	end, done := context.WithTimeout(context.Background(), shutdownTime)
 	defer done()
 	// A shutdown that runs into its limit has cut what was left: not an error
 	// of the node.
-	if serr := srv.ShutdownWithContext(end); !errors.Is(serr, context.DeadlineExceeded) {
+	if serr := srv.ShutdownWithContext(end); !errors.Is(serr, context.DeadlineExceeded) && !errors.Is(serr, net.ErrClosed) {
 		err = errors.Join(err, serr)
 	}
-	err = errors.Join(err, <-served)
+	tracked.CloseConns()
+	if serr := <-served; !errors.Is(serr, net.ErrClosed) {
+		err = errors.Join(err, serr)
+	}
 	n.tasks.Wait()
 	n.peers.close()
 	return err
@@ -160,12 +167,18 @@ func (n *node) task(fn func(ctx context.Context)) {
 }
 
 // replaceState takes a pushed state.
-func (n *node) replaceState(s *meta.State) {
+func (n *node) replaceState(s *meta.State) error {
 	n.stateMu.Lock()
 	defer n.stateMu.Unlock()
+	if n.checkState != nil {
+		if err := n.checkState(s); err != nil {
+			return err
+		}
+	}
 	if n.meta.Replace(s) && n.onState != nil {
 		n.onState(s)
 	}
+	return nil
 }
 
 // Times of joining and of keeping up with the primary.
@@ -182,8 +195,7 @@ func (n *node) join(ctx context.Context) error {
 		var s meta.State
 		err := n.peers.call(ctx, n.cfg.Primary, pathJoin, n.self, &s)
 		if err == nil {
-			n.replaceState(&s)
-			return nil
+			return n.replaceState(&s)
 		}
 		var refused *api.Error
 		if errors.As(err, &refused) {
@@ -209,12 +221,20 @@ func (n *node) keepUp(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		var s meta.State
-		err := n.peers.call(ctx, n.cfg.Primary, pathBeat, beatMsg{ID: n.cfg.ID, Version: n.state().Version}, &s)
-		if err == nil && s.Version > 0 {
-			n.replaceState(&s)
+		if err := n.pull(ctx); err != nil {
+			n.log.Debug("keep up", keyErr, err)
 		}
 	}
+}
+
+// pull takes the primary's state if it is newer.
+func (n *node) pull(ctx context.Context) error {
+	var s meta.State
+	err := n.peers.call(ctx, n.cfg.Primary, pathBeat, beatMsg{ID: n.cfg.ID, Version: n.state().Version}, &s)
+	if err != nil || s.Version == 0 {
+		return err
+	}
+	return n.replaceState(&s)
 }
 
 // beatMsg is what keepUp sends; the answer is a state with version 0 when

@@ -3,8 +3,10 @@ package node
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"time"
 
@@ -51,9 +53,28 @@ const peerTimeout = 30 * time.Second
 func newPeers(secret, caller string) *peers {
 	return &peers{secret: secret, caller: caller, http: &fasthttp.Client{
 		NoDefaultUserAgentHeader: true, DisablePathNormalizing: true,
-		MaxConnsPerHost: 1024, MaxIdleConnDuration: idleTime / 2,
+		MaxConnsPerHost: 1024, MaxIdleConnDuration: idleTime / 2, Dial: dialPeer,
 		ReadBufferSize: headerSize, WriteBufferSize: writeSize,
 	}}
+}
+
+// peerConn gives every write a deadline of its own. fasthttp has one for a
+// whole request, which a large object needs more time than.
+type peerConn struct{ net.Conn }
+
+func (c peerConn) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(peerTimeout)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+func dialPeer(addr string) (net.Conn, error) {
+	conn, err := fasthttp.DialTimeout(addr, peerTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return peerConn{conn}, nil
 }
 
 func (p *peers) close() { p.http.CloseIdleConnections() }
@@ -91,10 +112,12 @@ func (p *peers) put(ctx context.Context, url string, body io.Reader, size int64)
 	req.URI().DisablePathNormalizing = true
 	req.Header.SetMethod(fasthttp.MethodPut)
 	req.SetBodyStream(body, int(size))
-	return p.do(ctx, req, resp)
+	// However long the object takes: its transformer's stalls end it, and a
+	// target that does not take it makes every single write time out.
+	return p.send(req, resp, p.http.Do)
 }
 
-// do sends req, for as long as ctx allows. Error replies become *api.Error.
+// do sends req, for as long as ctx allows.
 func (p *peers) do(ctx context.Context, req *fasthttp.Request, resp *fasthttp.Response) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
@@ -103,10 +126,20 @@ func (p *peers) do(ctx context.Context, req *fasthttp.Request, resp *fasthttp.Re
 	if !ok {
 		deadline = time.Now().Add(peerTimeout)
 	}
+	return p.send(req, resp, func(req *fasthttp.Request, resp *fasthttp.Response) error {
+		return p.http.DoDeadline(req, resp, deadline)
+	})
+}
+
+// errPeer is a node that does not answer.
+var errPeer = errors.New("node does not answer")
+
+// send sends req by do. Error replies become *api.Error.
+func (p *peers) send(req *fasthttp.Request, resp *fasthttp.Response, do func(*fasthttp.Request, *fasthttp.Response) error) error {
 	req.Header.Set(hdrSecret, p.secret)
 	req.Header.Set(hdrCaller, p.caller)
-	if err := p.http.DoDeadline(req, resp, deadline); err != nil {
-		return fmt.Errorf("%s: %w", req.URI().Host(), err)
+	if err := do(req, resp); err != nil {
+		return fmt.Errorf("%w: %s: %w", errPeer, req.URI().Host(), err)
 	}
 	if status := resp.StatusCode(); status >= fasthttp.StatusBadRequest {
 		return api.ParseError(status, resp.Body())

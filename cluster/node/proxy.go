@@ -66,7 +66,6 @@ func (p *Proxy) start(ctx context.Context) error {
 		p.task(p.keepUp)
 		return nil
 	}
-	p.self.Flags |= api.FlagIC
 	if _, err := p.meta.Do(meta.Command{Join: p.self}); err != nil {
 		return err
 	}
@@ -180,15 +179,15 @@ const forwardTimeout = time.Hour
 
 // expect answers a client that waits for leave to send its object: the
 // redirect comes at once, and the object is never sent here.
-func (p *Proxy) expect(ctx *fasthttp.RequestCtx) {
+func (p *Proxy) expect(ctx *fasthttp.RequestCtx) int {
 	path, query := rawPath(ctx)
 	if !strings.HasPrefix(path, api.PathObjects+"/") {
-		ctx.SetStatusCode(fasthttp.StatusContinue)
-		return
+		return fasthttp.StatusContinue
 	}
 	if err := p.redirectObject(ctx, path, query); err != nil {
 		p.fail(ctx, err)
 	}
+	return ctx.Response.StatusCode()
 }
 
 // redirectObject sends a client to the target that owns the object.
@@ -262,8 +261,7 @@ func (p *Proxy) internal(ctx *fasthttp.RequestCtx, path string) error {
 		if err := p.readJSON(ctx, &s); err != nil {
 			return err
 		}
-		p.replaceState(&s)
-		return nil
+		return p.replaceState(&s)
 	case pathJoin:
 		return p.joined(ctx)
 	case pathBeat:
@@ -296,17 +294,18 @@ func (p *Proxy) joined(ctx *fasthttp.RequestCtx) error {
 	if err := p.checkIdentity(&n); err != nil {
 		return err
 	}
-	if n.Type == api.TypeTarget {
-		if err := p.abortAll(n.Name() + " joined the cluster"); err != nil {
-			return err
-		}
-	}
 	s, err := p.change(meta.Command{Join: &n})
 	if err != nil {
 		return err
 	}
 	p.log.Info("joined", keyTarget, n.Name(), "url", n.PubNet.URL, "map", s.Map.Version)
-	return writeJSON(ctx, s)
+	// Whatever begins to start from now on gets a pod on this target, too.
+	if n.Type == api.TypeTarget {
+		if err := p.abortAll(n.Name() + " joined the cluster"); err != nil {
+			return err
+		}
+	}
+	return writeJSON(ctx, p.state())
 }
 
 // checkIdentity refuses a second node of an ID that is still alive: two data
@@ -318,7 +317,10 @@ func (p *Proxy) checkIdentity(n *api.NodeInfo) error {
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, time.Second)
 	defer cancel()
-	if err := api.NewClient(old.PubNet.URL).Healthy(ctx); err == nil {
+	// Another node may have the old address by now.
+	client := api.NewClient(old.PubNet.URL)
+	defer client.Close()
+	if is, err := client.Node(ctx); err == nil && is.ID == n.ID {
 		return api.Errorf(fasthttp.StatusConflict, "", "node id %s is in use at %s", n.ID, old.PubNet.URL)
 	}
 	return nil

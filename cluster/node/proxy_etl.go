@@ -166,11 +166,12 @@ func (p *Proxy) stopETL(name string, e meta.ETL, reason string) error {
 	}
 	_, err := p.change(meta.Command{SetETL: &meta.SetETL{Name: name, Secret: e.Secret, Stage: api.StageAborted,
 		Reason: reason, If: e.XactID}})
-	if err != nil && !errors.Is(err, meta.ErrNotFound) {
-		return err
-	}
+	// Pods stop also when the disk is full and nothing can be noted.
 	p.stopPods(name, e.XactID)
-	return nil
+	if errors.Is(err, meta.ErrNotFound) {
+		err = nil
+	}
+	return err
 }
 
 // abortAll ends all ETLs that run.

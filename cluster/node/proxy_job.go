@@ -86,6 +86,8 @@ func (p *Proxy) transformBucket(ctx *fasthttp.RequestCtx, from string, a *action
 	}
 	j.ID = randomID(10)
 	r := &jobRecord{job: *j, targets: p.state().Map.Targets}
+	// Known before it runs: a target may report at once that it failed.
+	p.jobs.add(r)
 	c, cancel := context.WithTimeout(p.ctx, peerTimeout)
 	defer cancel()
 	for _, path := range []string{pathJobBegin, pathJobCommit} {
@@ -97,7 +99,6 @@ func (p *Proxy) transformBucket(ctx *fasthttp.RequestCtx, from string, a *action
 			return err
 		}
 	}
-	p.jobs.add(r)
 	writeText(ctx, j.ID)
 	return nil
 }
@@ -326,6 +327,9 @@ func (p *Proxy) putCluster(ctx *fasthttp.RequestCtx) error {
 		if err := json.Unmarshal(a.Value, &sel); err != nil {
 			return api.Errorf(fasthttp.StatusBadRequest, "", "%s: failed to unmarshal the job selector, err: %v", p.name(), err)
 		}
+	}
+	if sel.ID == "" && sel.Kind == "" {
+		return api.Errorf(fasthttp.StatusBadRequest, "", "invalid x-: stop needs an id or a kind")
 	}
 	for _, r := range p.jobs.selectJobs(sel) {
 		if st := p.statusOf(r); !st.Done() {

@@ -2,13 +2,8 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io/fs"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 
@@ -33,13 +28,12 @@ type TargetConfig struct {
 // Target keeps the objects that are placed on it and runs a pod of every ETL.
 type Target struct {
 	*node
-	dir   string
-	store *store.Store
-	pods  pod.Runtime
-	etls  etlTable
-	jobs  targetJobs
-	// applied are the buckets that the store has, by name.
-	applied map[string]int64 // guarded by node.stateMu
+	dir     string
+	store   *store.Store
+	pods    pod.Runtime
+	etls    etlTable
+	jobs    targetJobs
+	applied applied // guarded by node.stateMu
 }
 
 // NewTarget checks the configuration and reads which buckets the store has.
@@ -57,8 +51,8 @@ func NewTarget(cfg TargetConfig) (*Target, error) {
 	t := &Target{node: newNode(api.TypeTarget, cfg.Config, m), dir: cfg.Dir, store: cfg.Store, pods: cfg.Pods}
 	t.etls.byName, t.etls.leaving, t.etls.died = map[string]*runningETL{}, map[string]*runningETL{}, map[string]string{}
 	t.jobs.byID = map[string]*targetJob{}
-	t.onState = t.stateChanged
-	if t.applied, err = readApplied(t.appliedPath()); err != nil {
+	t.checkState, t.onState = t.sameCluster, t.stateChanged
+	if t.applied, err = readApplied(t.dir); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -76,66 +70,6 @@ func (t *Target) Serve(ctx context.Context, ln net.Listener) error {
 	})
 	t.etls.stopAll()
 	return err
-}
-
-// appliedPath is the record of which bucket, by id, each folder of the store
-// belongs to.
-func (t *Target) appliedPath() string { return filepath.Join(t.dir, "buckets.json") }
-
-func readApplied(path string) (map[string]int64, error) {
-	data, err := os.ReadFile(path)
-	applied := map[string]int64{}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return applied, nil
-	case err == nil:
-		err = json.Unmarshal(data, &applied)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return applied, nil
-}
-
-// stateChanged makes the store follow the metadata: buckets that are new are
-// made, those that are gone, or were made anew meanwhile, are emptied. Pods of
-// ETLs that do not run any more are stopped.
-func (t *Target) stateChanged(s *meta.State) {
-	var errs []error
-	changed := false
-	for name, id := range t.applied {
-		if s.Buckets[name].ID == id {
-			continue
-		}
-		if err := t.store.DestroyBucket(name); err != nil && !errors.Is(err, store.ErrBucketNotExist) {
-			errs = append(errs, err)
-			continue
-		}
-		delete(t.applied, name)
-		changed = true
-	}
-	for name, b := range s.Buckets {
-		if t.applied[name] == b.ID {
-			continue
-		}
-		if err := t.store.CreateBucket(name); err != nil && !errors.Is(err, store.ErrBucketExists) {
-			errs = append(errs, err)
-			continue
-		}
-		t.applied[name] = b.ID
-		changed = true
-	}
-	if changed {
-		data, err := json.Marshal(t.applied)
-		if err == nil {
-			err = os.WriteFile(t.appliedPath(), data, 0o644)
-		}
-		errs = append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil {
-		t.log.Error("follow the metadata", keyErr, err)
-	}
-	t.stopOthers(s)
 }
 
 func (t *Target) handle(ctx *fasthttp.RequestCtx) {
@@ -168,7 +102,7 @@ func (t *Target) internal(ctx *fasthttp.RequestCtx, path string) error {
 	}
 	switch path {
 	case pathState:
-		return handle(t.node, ctx, func(s *meta.State) (any, error) { t.replaceState(s); return nil, nil })
+		return handle(t.node, ctx, func(s *meta.State) (any, error) { return nil, t.replaceState(s) })
 	case pathList:
 		return handle(t.node, ctx, t.list)
 	case pathETLStart:

@@ -68,8 +68,13 @@ func (r *runningETL) failed(object string, e *api.Error) {
 // ready.
 func (t *Target) startETL(ref *etlRef) (any, error) {
 	e, ok := t.state().ETLs[ref.Name]
-	if !ok || e.XactID != ref.XactID {
-		return nil, api.Errorf(fasthttp.StatusConflict, "", "%s: etl job %s is not known here yet", t.name(), ref.Name)
+	if !ok || e.XactID != ref.XactID { // the push did not arrive
+		if err := t.pull(t.ctx); err != nil {
+			return nil, err
+		}
+		if e, ok = t.state().ETLs[ref.Name]; !ok || e.XactID != ref.XactID {
+			return nil, api.Errorf(fasthttp.StatusServiceUnavailable, "", "%s: etl job %s is not known here yet", t.name(), ref.Name)
+		}
 	}
 	pl, err := planETL(e.Spec)
 	if err != nil {
@@ -90,12 +95,14 @@ func (t *Target) startETL(ref *etlRef) (any, error) {
 	if err == nil {
 		r.link = pl.typ.Dial(r.pod.Info().URL, comm.Options{Command: append(pl.pod.Command, pl.pod.Args...)})
 	}
-	close(r.ready)
 	if err != nil {
+		// Out of the table before anybody can take it for ready.
 		t.etls.take(r.name, r.xact)
+		close(r.ready)
 		r.stop()
 		return nil, api.Errorf(fasthttp.StatusBadRequest, api.KindETL, "[%s,etl=%q,pod=%q] %s", t.name(), r.name, spec.Name, oneLine(err))
 	}
+	close(r.ready)
 	t.task(func(context.Context) { t.watch(r) })
 	return nil, nil
 }
@@ -127,6 +134,7 @@ func (t *Target) watch(r *runningETL) {
 	if r.ctx.Err() != nil || !t.etls.takeDead(r, reason) {
 		return
 	}
+	t.jobs.abortOf(r.xact, reason)
 	r.cancel(errors.New(reason))
 	r.stop()
 	t.log.Warn("pod died", keyETL, r.name, keyErr, r.pod.Err())

@@ -163,6 +163,11 @@ func (t *Target) runJob(j *targetJob) {
 	err := t.walk(j, names)
 	close(names)
 	wg.Wait()
+	// The ETL or the node may have ended after the last name was handed out;
+	// then objects were left out.
+	if err == nil && j.ctx.Err() != nil {
+		err = context.Cause(j.ctx)
+	}
 	if err != nil {
 		j.stop(oneLine(err))
 	}

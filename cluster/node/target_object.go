@@ -49,7 +49,8 @@ func (t *Target) object(ctx *fasthttp.RequestCtx, path, query string) error {
 		if err := t.checkRedirected(ctx, q); err != nil {
 			return err
 		}
-		return t.putObject(ctx, bucket, object, q)
+		_, err := t.putObject(ctx, bucket, object, q)
+		return err
 	case fasthttp.MethodDelete:
 		if err := t.checkRedirected(ctx, q); err != nil {
 			return err
@@ -124,11 +125,11 @@ func (t *Target) getObject(ctx *fasthttp.RequestCtx, bucket, object string) erro
 // and headers too.
 func (t *Target) byteRange(ctx *fasthttp.RequestCtx, size int64) (first, length int64, err error) {
 	r := ctx.Request.Header.Peek(fasthttp.HeaderRange)
-	if len(r) == 0 {
+	if !bytes.HasPrefix(r, []byte("bytes=")) { // none, or a unit that nobody knows
 		return 0, size, nil
 	}
 	start, end, err := fasthttp.ParseByteRange(r, int(size))
-	if err != nil {
+	if err != nil || end < start {
 		ctx.Response.Header.Set(fasthttp.HeaderContentRange, fmt.Sprintf("bytes */%d", size))
 		return 0, 0, api.Errorf(fasthttp.StatusRequestedRangeNotSatisfiable, api.KindRange, "size=%d: not satisfiable range [%s]",
 			size, strings.TrimPrefix(string(r), "bytes="))
@@ -220,16 +221,15 @@ func (t *Target) headObject(ctx *fasthttp.RequestCtx, bucket, object string) err
 func (t *Target) location() string { return t.name() + ":mp[" + t.dir + "]" }
 
 // putObject stores a request's body.
-func (t *Target) putObject(ctx *fasthttp.RequestCtx, bucket, object string, q url.Values) error {
+func (t *Target) putObject(ctx *fasthttp.RequestCtx, bucket, object string, q url.Values) (i store.Info, err error) {
 	b := requestBody(ctx)
 	opt := store.PutOptions{Size: int64(ctx.Request.Header.ContentLength()), SkipVersion: q.Has(api.QparamSkipVC),
 		Expect: store.Checksum{
 			Type:  string(ctx.Request.Header.Peek(api.HdrChecksumType)),
 			Value: string(ctx.Request.Header.Peek(api.HdrChecksumValue)),
 		}}
-	var err error
 	if opt.Custom, err = customMD(ctx); err != nil {
-		return err
+		return i, err
 	}
 	if opt.Size < 0 { // chunked
 		opt.Size = -1
@@ -238,12 +238,12 @@ func (t *Target) putObject(ctx *fasthttp.RequestCtx, bucket, object string, q ur
 	if b != nil {
 		src = b
 	}
-	i, err := t.store.Put(t.ctx, bucket, object, src, opt)
+	i, err = t.store.Put(t.ctx, bucket, object, src, opt)
 	if err != nil {
-		return t.putFailed(bucket, object, err)
+		return i, t.putFailed(bucket, object, err)
 	}
 	objectHeaders(&ctx.Response.Header, &i)
-	return nil
+	return i, nil
 }
 
 // putFailed words a failed PUT.
@@ -314,11 +314,11 @@ func (t *Target) podObject(ctx *fasthttp.RequestCtx, path, query string) error {
 		if err != nil {
 			return err
 		}
-		if err := t.putObject(ctx, bucket, object, q); err != nil {
-			return err
+		i, err := t.putObject(ctx, bucket, object, q)
+		if err == nil {
+			t.jobs.received(q.Get(api.QparamUUID), i.Size)
 		}
-		t.jobs.received(q.Get(api.QparamUUID), int64(max(0, ctx.Request.Header.ContentLength())))
-		return nil
+		return err
 	}
 	methodNotAllowed(ctx, "GET, HEAD, PUT")
 	return nil
@@ -346,6 +346,9 @@ func (t *Target) inline(ctx *fasthttp.RequestCtx, etl, bucket, object, query str
 	case <-r.ready:
 	default:
 		return api.Errorf(fasthttp.StatusServiceUnavailable, api.KindETL, "%s: etl job %s is still being initialized", t.name(), r.name)
+	}
+	if r.link == nil {
+		return t.errNoETL(etl)
 	}
 	x, err := t.transform(r.ctx, r, bucket, object, true, comm.Request{Args: q.Get(api.QparamETLArgs), Query: podQuery(query)}, r.timeout)
 	if err != nil {
@@ -421,8 +424,23 @@ func (s *relayStream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo copies with a large buffer.
-func (s *relayStream) WriteTo(w io.Writer) (int64, error) { return comm.Copy(w, s) }
+// WriteTo copies with a large buffer. A client that takes its time is not the
+// transformer's stall.
+func (s *relayStream) WriteTo(w io.Writer) (int64, error) {
+	return comm.Copy(&pausingWriter{w, s.x.body.stall}, s)
+}
+
+// pausingWriter stops a transformation's clock while it writes.
+type pausingWriter struct {
+	io.Writer
+	stall *stall
+}
+
+func (w *pausingWriter) Write(p []byte) (int, error) {
+	w.stall.pause()
+	defer w.stall.progress()
+	return w.Writer.Write(p)
+}
 
 // SupportsBodyWriteTo tells fasthttp that WriteTo may replace Read.
 func (s *relayStream) SupportsBodyWriteTo() bool { return true }

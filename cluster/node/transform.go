@@ -35,6 +35,10 @@ func withStall(ctx context.Context, limit time.Duration) (_ context.Context, s *
 
 func (s *stall) progress() { s.timer.Reset(s.limit) }
 
+// pause stops the clock until the next progress: it is not the transformer
+// that is waited for.
+func (s *stall) pause() { s.timer.Stop() }
+
 // movingReader reports every read that moved something.
 type movingReader struct {
 	io.Reader

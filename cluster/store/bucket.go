@@ -69,10 +69,13 @@ func (s *Store) destroyBucket(bucket string) error {
 	if err := s.syncBuckets(); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(trash); err != nil {
-		// The bucket is gone all the same; Open tries again.
-		s.log.Warn("store: remove destroyed bucket", "path", trash, "err", err)
-	}
+	// The bucket is gone; its objects may take a while. The caller's own call
+	// still counts, so Close waits for this one, too.
+	s.calls.Go(func() {
+		if err := os.RemoveAll(trash); err != nil { // Open tries again
+			s.log.Warn("store: remove destroyed bucket", "path", trash, "err", err)
+		}
+	})
 	return nil
 }
 
