@@ -19,7 +19,7 @@ const imagePrefix = "etlbench/"
 func images(exe, file string) (pod.Images, error) {
 	table := pod.Images{}
 	for _, name := range transformers.Names() {
-		table[imagePrefix+name] = pod.Image{Entrypoint: []string{exe, "transform", name}}
+		table[imagePrefix+name] = pod.Image{Entrypoint: []string{exe, "transform", name}, Announces: true}
 	}
 	if file == "" {
 		return table, nil

@@ -72,6 +72,19 @@ func (s *clusterState) save(e *env) error {
 	return os.Rename(tmp, path)
 }
 
+// remove removes the file, unless it is another cluster's by now.
+func (s *clusterState) remove(e *env) error {
+	now, err := loadState(e, s.Name)
+	if err != nil || now == nil || now.PID != s.PID {
+		return err
+	}
+	path, err := statePath(e, s.Name)
+	if err != nil {
+		return err
+	}
+	return os.Remove(path)
+}
+
 // loadState reads a cluster's state; nil when there is none. A file whose
 // cluster has gone is removed.
 func loadState(e *env, name string) (*clusterState, error) {

@@ -65,10 +65,14 @@ func (f *upFlags) check() error {
 	case f.targets < 1 || f.targets > maxNodes:
 		return fmt.Errorf("--targets %d: must be 1 to %d", f.targets, maxNodes)
 	}
-	if _, _, err := net.SplitHostPort(f.listen); err != nil {
+	host, _, err := net.SplitHostPort(f.listen)
+	if err != nil {
 		return fmt.Errorf("--listen %q: must be HOST:PORT, such as 127.0.0.1:8080", f.listen)
 	}
-	_, err := store.ParseSync(f.sync)
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		return fmt.Errorf("--listen %q: name the address that clients use: proxies send them to targets by it", f.listen)
+	}
+	_, err = store.ParseSync(f.sync)
 	return err
 }
 
@@ -107,13 +111,18 @@ func (f *upFlags) spawn(ctx context.Context, e *env) (s *cluster.Spawned, done f
 	return s, func() error { s.Stop(); return remove() }, nil
 }
 
-func (f *upFlags) foreground(ctx context.Context, e *env) (err error) {
+// checkFree refuses a second cluster of a name.
+func (f *upFlags) checkFree(e *env) error {
 	running, err := loadState(e, f.name)
-	if err != nil {
+	if err != nil || running == nil {
 		return err
 	}
-	if running != nil {
-		return fmt.Errorf("cluster %s runs already at %s: stop it with: etlbench down --name %s; or choose another --name", f.name, running.URL, f.name)
+	return fmt.Errorf("cluster %s runs already at %s: stop it with: etlbench down --name %s; or choose another --name", f.name, running.URL, f.name)
+}
+
+func (f *upFlags) foreground(ctx context.Context, e *env) (err error) {
+	if err := f.checkFree(e); err != nil {
+		return err
 	}
 	s, done, err := f.spawn(ctx, e)
 	if err != nil {
@@ -125,11 +134,7 @@ func (f *upFlags) foreground(ctx context.Context, e *env) (err error) {
 	if err := st.save(e); err != nil {
 		return err
 	}
-	defer func() {
-		if path, perr := statePath(e, f.name); perr == nil {
-			err = errors.Join(err, os.Remove(path))
-		}
-	}()
+	defer func() { err = errors.Join(err, st.remove(e)) }()
 	announced, err := child.Announce(e.get(child.EnvAnnounce), s.URL)
 	if err != nil {
 		return err
@@ -184,7 +189,7 @@ func (f *upFlags) detached(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	if _, err := statePath(e, f.name); err != nil {
+	if err := f.checkFree(e); err != nil {
 		return err
 	}
 	logPath := filepath.Join(dir, f.name+".log")

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,12 +38,13 @@ type LocalConfig struct {
 
 // LocalCluster is a running cluster within this process.
 type LocalCluster struct {
-	cfg    LocalConfig
-	secret string
-	mu     sync.Mutex
-	nodes  map[string]*localNode // by ID; guarded by mu
-	URL    string                // of the primary
-	Client *api.Client           // of the primary
+	cfg     LocalConfig
+	secret  string
+	targets map[string]string // URLs by ID, for awaitTargets
+	mu      sync.Mutex
+	nodes   map[string]*localNode // by ID; guarded by mu
+	URL     string                // of the primary
+	Client  *api.Client           // of the primary
 }
 
 type localNode struct {
@@ -54,7 +56,7 @@ type localNode struct {
 // Local starts a cluster whose nodes are goroutines, listening on loopback. It
 // returns when all targets have joined. The caller closes it.
 func Local(ctx context.Context, cfg LocalConfig) (*LocalCluster, error) {
-	c := &LocalCluster{cfg: cfg, secret: "local", nodes: map[string]*localNode{}}
+	c := &LocalCluster{cfg: cfg, secret: "local", targets: map[string]string{}, nodes: map[string]*localNode{}}
 	for i := range max(1, cfg.Proxies) {
 		if err := c.startProxy(i); err != nil {
 			return nil, errors.Join(err, c.Close())
@@ -66,20 +68,30 @@ func Local(ctx context.Context, cfg LocalConfig) (*LocalCluster, error) {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
-	return c, awaitTargets(ctx, c.Client, cfg.Targets)
+	if err := awaitTargets(ctx, c.Client, c.targets); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
 }
 
-// awaitTargets waits until a cluster's map has n targets.
-func awaitTargets(ctx context.Context, client *api.Client, n int) error {
+// awaitTargets waits until a cluster's map has all targets, by ID, at the URLs
+// that they have now: it may remember where they were before.
+func awaitTargets(ctx context.Context, client *api.Client, urls map[string]string) error {
 	for {
+		joined := 0
 		m, err := client.Map(ctx)
-		if err == nil && len(m.Targets) >= n {
+		for id, url := range urls {
+			if err == nil && m.Targets[id] != nil && m.Targets[id].PubNet.URL == url {
+				joined++
+			}
+		}
+		if joined == len(urls) {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
 			if err == nil {
-				err = fmt.Errorf("%d of %d targets have joined", len(m.Targets), n)
+				err = fmt.Errorf("%d of %d targets have joined", joined, len(urls))
 			}
 			return fmt.Errorf("cluster at %s: %w: %w", client.URL(), context.Cause(ctx), err)
 		case <-time.After(5 * time.Millisecond):
@@ -125,8 +137,12 @@ func (c *LocalCluster) serve(id string, serve func(context.Context, net.Listener
 	if err != nil {
 		return err
 	}
+	url := "http://" + ln.Addr().String()
 	if c.URL == "" {
-		c.URL = "http://" + ln.Addr().String()
+		c.URL = url
+	}
+	if strings.HasPrefix(id, "tgt") {
+		c.targets[id] = url
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	n := &localNode{cancel: cancel, done: make(chan struct{})}

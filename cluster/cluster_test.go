@@ -110,7 +110,7 @@ func pods(t testing.TB) func(dir string) (pod.Runtime, error) {
 	require.NoError(t, err)
 	images := pod.Images{}
 	for name := range transforms {
-		images["test/"+name] = pod.Image{Entrypoint: []string{self}, Env: map[string]string{roleEnv: name}}
+		images["test/"+name] = pod.Image{Entrypoint: []string{self}, Env: map[string]string{roleEnv: name}, Announces: true}
 	}
 	images["test/shim"] = pod.Image{Env: map[string]string{roleEnv: "shim"}}
 	return func(dir string) (pod.Runtime, error) {
@@ -773,4 +773,86 @@ func TestBodyThatEndsEarlyStoresNothing(t *testing.T) {
 	}
 	_, err = get(t, c, "b", "o", nil)
 	require.ErrorIs(t, err, api.ErrNotFound)
+}
+
+func TestExpectOnEveryCall(t *testing.T) {
+	c := start(t, 1, 1)
+	calls := []struct {
+		method, path, body, reply string
+	}{
+		{"POST", "/v1/buckets/exb", `{"action":"create-bck"}`, "HTTP/1.1 200 OK"},
+		{"PUT", "/v1/etl", `{"name":"etl-exp","runtime":{"image":"test/md5"}}`, "HTTP/1.1 200 OK"},
+		{"PUT", "/v1/objects/exb/o", "hello", "HTTP/1.1 307 Temporary Redirect"},
+		{"PUT", "/v1/objects/nosuch/o", "hello", "HTTP/1.1 404 Not Found"},
+	}
+	for _, call := range calls {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(c.URL, "http://"))
+		require.NoError(t, err)
+		require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+		fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", call.method, call.path, len(call.body))
+		buf := make([]byte, 4096)
+		n, err := conn.Read(buf)
+		require.NoError(t, err)
+		if reply := string(buf[:n]); strings.HasPrefix(reply, "HTTP/1.1 100") {
+			fmt.Fprint(conn, call.body)
+			n, err = conn.Read(buf)
+			require.NoError(t, err)
+		}
+		require.Contains(t, string(buf[:n]), call.reply, call.path)
+		conn.Close()
+	}
+}
+
+func TestJobWhosePodDiesDoesNotEndWell(t *testing.T) {
+	c := start(t, 1, 1)
+	ctx := t.Context()
+	require.NoError(t, c.Client.CreateBucket(ctx, api.AIS("src")))
+	put(t, c, "src", "o", []byte("x"))
+	_, err := c.Client.InitETL(ctx, spec("etl-exit", "exit", "hpush"))
+	require.NoError(t, err)
+	id, err := c.Client.TransformBucket(ctx, api.AIS("src"), api.AIS("dst"), api.TransformMsg{ID: "etl-exit"})
+	require.NoError(t, err)
+	require.Error(t, c.Client.WaitJob(ctx, id))
+	st, err := c.Client.JobStatus(ctx, id)
+	require.NoError(t, err)
+	require.True(t, st.Aborted)
+}
+
+func TestGetWithABodyThatNobodyReads(t *testing.T) {
+	c := start(t, 1, 1)
+	require.NoError(t, c.Client.CreateBucket(t.Context(), api.AIS("b")))
+	data := fill(3 << 20)
+	put(t, c, "b", "o", data)
+	resp, _ := raw(t, "GET", c.URL+"/v1/objects/b/o", nil)
+	loc, err := url.Parse(resp.Header.Get("Location"))
+	require.NoError(t, err)
+	conn, err := net.Dial("tcp", loc.Host)
+	require.NoError(t, err)
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n%s", loc.RequestURI(), fill(20_000))
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+	reply, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.True(t, bytes.HasSuffix(reply, data))
+	require.Contains(t, string(reply[:1000]), "Connection: close")
+}
+
+func TestStopDoesNotWaitForAStalledUpload(t *testing.T) {
+	c := start(t, 1, 1)
+	require.NoError(t, c.Client.CreateBucket(t.Context(), api.AIS("b")))
+	resp, _ := raw(t, "PUT", c.URL+"/v1/objects/b/o", nil)
+	loc, err := url.Parse(resp.Header.Get("Location"))
+	require.NoError(t, err)
+	conn, err := net.Dial("tcp", loc.Host)
+	require.NoError(t, err)
+	defer conn.Close()
+	fmt.Fprintf(conn, "PUT %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n%s", loc.RequestURI(), fill(20_000))
+	done := make(chan error, 1)
+	go func() { done <- c.StopNode("tgt00001") }()
+	select {
+	case err := <-done:
+		require.NoError(t, err)
+	case <-time.After(30 * time.Second):
+		t.Fatal("the target does not stop")
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,6 +70,9 @@ func Spawn(ctx context.Context, cfg SpawnConfig) (*Spawned, error) {
 }
 
 func (s *Spawned) startAll(ctx context.Context) error {
+	if err := s.checkKept(); err != nil {
+		return err
+	}
 	for i := range max(1, s.cfg.Proxies) {
 		if err := s.start(ctx, api.TypeProxy, proxyID(i)); err != nil {
 			return err
@@ -81,8 +85,29 @@ func (s *Spawned) startAll(ctx context.Context) error {
 	}
 	client := api.NewClient(s.URL)
 	defer client.Close()
-	return awaitTargets(ctx, client, s.cfg.Targets)
+	urls := map[string]string{}
+	for _, n := range s.Nodes {
+		if n.Type == api.TypeTarget {
+			urls[n.ID] = n.URL
+		}
+	}
+	return awaitTargets(ctx, client, urls)
 }
+
+// checkKept refuses to start fewer targets than a data folder has: the
+// objects of the others would be missing.
+func (s *Spawned) checkKept() error {
+	for i := s.cfg.Targets; i < maxKept; i++ {
+		dir := filepath.Join(s.cfg.Dir, targetID(i))
+		if _, err := os.Stat(dir); err == nil {
+			return fmt.Errorf("data folder %s has a target %s: start at least %d targets, or use another folder", s.cfg.Dir, targetID(i), i+1)
+		}
+	}
+	return nil
+}
+
+// maxKept is how many targets checkKept looks for.
+const maxKept = 256
 
 // start makes a node and runs it.
 func (s *Spawned) start(ctx context.Context, kind, id string) error {
@@ -104,9 +129,14 @@ func (s *Spawned) start(ctx context.Context, kind, id string) error {
 	return nil
 }
 
-// Restart runs a node of Died again, at its old address and on its old data.
+// Restart runs a node of Died again on its old data, at its old address or,
+// for a target whose port is taken meanwhile, at another.
 func (s *Spawned) Restart(ctx context.Context, n *NodeProcess) error {
-	return s.run(ctx, n, strings.TrimPrefix(n.URL, "http://"))
+	err := s.run(ctx, n, strings.TrimPrefix(n.URL, "http://"))
+	if err != nil && n.Type == api.TypeTarget && ctx.Err() == nil {
+		err = s.run(ctx, n, s.listen())
+	}
+	return err
 }
 
 // run starts a node's process and waits until it listens. When that fails the
@@ -144,6 +174,9 @@ func (s *Spawned) run(ctx context.Context, n *NodeProcess, listen string) error 
 func (s *Spawned) listen() string {
 	if s.URL == "" && s.cfg.Listen != "" {
 		return s.cfg.Listen
+	}
+	if host, _, err := net.SplitHostPort(s.cfg.Listen); err == nil {
+		return net.JoinHostPort(host, "0")
 	}
 	return "127.0.0.1:0"
 }

@@ -415,3 +415,59 @@ func TestCommand(t *testing.T) {
 		})
 	}
 }
+
+func TestRepliesThatAreNoResults(t *testing.T) {
+	tests := []struct {
+		name  string
+		reply string
+		err   bool
+	}{
+		{"200", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false},
+		{"202", "HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok", false},
+		{"100 first", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false},
+		{"204", "HTTP/1.1 204 No Content\r\n\r\n", true},
+		{"206", "HTTP/1.1 206 Partial Content\r\nContent-Length: 2\r\n\r\nok", true},
+		{"302", "HTTP/1.1 302 Found\r\nContent-Length: 2\r\n\r\nok", true},
+		{"304", "HTTP/1.1 304 Not Modified\r\n\r\n", true},
+		{"cut", "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nok", true},
+		{"cut chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", true},
+		{"no HTTP", "hello", true},
+		{"nothing", "", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			defer ln.Close()
+			go func() {
+				for {
+					conn, err := ln.Accept()
+					if err != nil {
+						return
+					}
+					_, _ = conn.Read(make([]byte, 4096))
+					_, _ = io.WriteString(conn, tt.reply)
+					conn.Close()
+				}
+			}()
+			typ, err := comm.Lookup("hpush")
+			require.NoError(t, err)
+			link := typ.Dial("http://"+ln.Addr().String(), comm.Options{})
+			defer link.Close()
+			rep, err := link.Offline(t.Context(), comm.Request{Bucket: "b", Name: "o", Open: func() (comm.Object, error) {
+				return comm.Object{Body: io.NopCloser(strings.NewReader("x")), Size: 1}, nil
+			}})
+			var data []byte
+			if err == nil {
+				data, err = io.ReadAll(rep.Body)
+				rep.Body.Close()
+			}
+			if tt.err {
+				require.Error(t, err, "%q", data)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, "ok", string(data))
+		})
+	}
+}

@@ -15,6 +15,9 @@ import (
 type Image struct {
 	Entrypoint []string          `json:"entrypoint"` // argv
 	Env        map[string]string `json:"env,omitempty"`
+	// Announces tells that the program says itself where it listens: see
+	// child.EnvAnnounce. Others are expected at $(PORT).
+	Announces bool `json:"announces,omitempty"`
 }
 
 // Images maps image names to programs. A spec's tag or digest is ignored when

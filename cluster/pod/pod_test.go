@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -62,7 +63,7 @@ func TestProcessConformance(t *testing.T) {
 	require.NoError(t, err)
 	images := pod.Images{}
 	for _, role := range []string{"serve", "announce", "crash", "deaf"} {
-		images["test/"+role] = pod.Image{Entrypoint: []string{self}, Env: map[string]string{roleEnv: role}}
+		images["test/"+role] = pod.Image{Entrypoint: []string{self}, Env: map[string]string{roleEnv: role}, Announces: role == "announce"}
 	}
 	open := func(t *testing.T) pod.Runtime {
 		rt, err := pod.NewProcess(pod.ProcessConfig{Dir: t.TempDir() + "/pods", Images: images, Node: "here",
@@ -168,4 +169,19 @@ func TestImages(t *testing.T) {
 	_, err := images.Find("/bin/sh")
 	require.ErrorIs(t, err, pod.ErrSpec)
 	require.ErrorContains(t, err, "etlbench/md5, host:5000/x:v1")
+}
+
+func TestOrphansOfAnEarlierLifeAreEnded(t *testing.T) {
+	dir := t.TempDir() + "/pods"
+	cmd := exec.Command("sleep", "60")
+	cmd.Env = []string{"ETLBENCH_POD=" + dir + "/etl-x-tgt00001"}
+	require.NoError(t, cmd.Start())
+	other := exec.Command("sleep", "60")
+	other.Env = []string{"ETLBENCH_POD=" + dir + "-other/etl-x-tgt00001"}
+	require.NoError(t, other.Start())
+	_, err := pod.NewProcess(pod.ProcessConfig{Dir: dir})
+	require.NoError(t, err)
+	require.ErrorContains(t, cmd.Wait(), "killed")
+	require.NoError(t, other.Process.Kill(), "it still runs")
+	_ = other.Wait()
 }

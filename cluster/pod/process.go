@@ -1,6 +1,7 @@
 package pod
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,23 @@ import (
 // are told: also as $(PORT) in a spec's command and args. Programs that know
 // child.EnvAnnounce say themselves where they listen.
 const EnvPort = "PORT"
+
+// envPod is a pod's folder, by which killOrphans knows its processes.
+const envPod = "ETLBENCH_POD"
+
+// killOrphans kills every process whose pod's folder is below dir.
+func killOrphans(dir string) {
+	procs, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is well-formed
+	for _, p := range procs {
+		env, err := os.ReadFile(p)
+		if err != nil || !bytes.Contains(append([]byte{0}, env...), []byte("\x00"+envPod+"="+dir+"/")) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(p))); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
 
 // ProcessConfig of the local-process runtime.
 type ProcessConfig struct {
@@ -47,8 +65,10 @@ type Process struct {
 
 var _ Runtime = (*Process)(nil)
 
-// NewProcess clears what an earlier life left in cfg.Dir.
+// NewProcess clears what an earlier life left in cfg.Dir, and ends what still
+// runs of its pods: those die with their parent, but not what they started.
 func NewProcess(cfg ProcessConfig) (*Process, error) {
+	killOrphans(cfg.Dir)
 	if err := os.RemoveAll(cfg.Dir); err != nil {
 		return nil, fmt.Errorf("pods: %w", err)
 	}
@@ -81,29 +101,31 @@ func (r *Process) launch(s Spec) (*processPod, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(r.cfg.Dir, s.Name)
 	if err := checkFileName(s.Name); err != nil {
 		return nil, err
 	}
-	if err := writeFiles(dir, s.Files); err != nil {
-		return nil, err
-	}
+	dir := filepath.Join(r.cfg.Dir, s.Name)
 	env := podEnv(img, s, dir, port)
 	argv := s.argv(img, env)
 	if s.PerObject {
 		argv = append(append([]string{}, r.cfg.Shim...), argv...)
+		img.Announces = true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, ok := r.pods[s.Name]; ok {
 		return nil, fmt.Errorf("%w: a pod of this name runs already", ErrSpec)
 	}
+	if err := writeFiles(dir, s.Files); err != nil {
+		return nil, err
+	}
 	p := &processPod{
 		info: Info{Name: s.Name, Node: r.cfg.Node, URL: "http://127.0.0.1:" + strconv.Itoa(port)},
-		log:  newRing(), gone: make(chan struct{}),
+		log:  newRing(), gone: make(chan struct{}), announces: img.Announces,
 	}
 	p.proc, err = child.Start(child.Config{Argv: argv, Env: environ(env), Dir: dir, Output: p.log})
 	if err != nil {
+		_ = os.RemoveAll(dir)
 		return nil, fmt.Errorf("%w: %w", ErrSpec, err)
 	}
 	r.pods[s.Name] = p
@@ -139,7 +161,7 @@ func (r *Process) image(s *Spec) (Image, error) {
 		return Image{}, fmt.Errorf("%w: %w", ErrSpec, err)
 	}
 	s.PerObject = false // argv is the shim already
-	return Image{Entrypoint: argv}, nil
+	return Image{Entrypoint: argv, Announces: true}, nil
 }
 
 // podEnv is all that a pod sees: nothing of this process's own environment
@@ -158,6 +180,7 @@ func podEnv(img Image, s Spec, dir string, port int) map[string]string {
 		env[e.Name] = e.Value
 	}
 	env[EnvPort] = strconv.Itoa(port)
+	env[envPod] = dir
 	return env
 }
 
@@ -215,13 +238,16 @@ func (r *Process) Close() error {
 }
 
 type processPod struct {
-	proc     *child.Process
-	log      *ring
-	mu       sync.Mutex
-	info     Info          // guarded by mu: the URL may be announced
-	unwanted bool          // guarded by mu: Stop was called
-	err      error         // valid after gone
-	gone     chan struct{} // closed when the runtime has let go of the pod
+	// announces: nothing is asked before the pod has said where it listens.
+	// The port that it was offered may be somebody else's by then.
+	announces bool
+	proc      *child.Process
+	log       *ring
+	mu        sync.Mutex
+	info      Info          // guarded by mu: the URL may be announced
+	unwanted  bool          // guarded by mu: Stop was called
+	err       error         // valid after gone
+	gone      chan struct{} // closed when the runtime has let go of the pod
 }
 
 // ended says why the pod has gone.
@@ -255,18 +281,22 @@ const probeFirst = 5 * time.Millisecond
 func (p *processPod) ready(ctx context.Context, probe Probe) error {
 	client := &http.Client{Timeout: probe.Timeout, Transport: &http.Transport{DisableKeepAlives: true}}
 	last := errors.New("not asked yet")
+	announced := !p.announces
 	for wait := probeFirst; ; wait = min(2*wait, probe.Period) {
 		select {
 		case u := <-p.proc.URL():
 			p.mu.Lock()
 			p.info.URL = u
 			p.mu.Unlock()
-			wait = probeFirst
+			wait, announced = probeFirst, true
 		case <-p.gone:
 			return p.err
 		case <-ctx.Done():
 			return fmt.Errorf("not ready: %w (last probe: %w)", context.Cause(ctx), last)
 		case <-time.After(wait):
+		}
+		if !announced {
+			continue
 		}
 		if last = ask(ctx, client, p.Info().URL, probe.Path); last == nil {
 			return nil
