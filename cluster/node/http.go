@@ -62,6 +62,17 @@ func checkProvider(q url.Values) error {
 	return nil
 }
 
+// objectCall takes bucket, object and query of a call under /v1/objects.
+func objectCall(path, query string) (bucket, object string, q url.Values, err error) {
+	if bucket, object, err = objectPath(path); err != nil {
+		return "", "", nil, err
+	}
+	if q, err = parseQuery(query); err != nil {
+		return "", "", nil, err
+	}
+	return bucket, object, q, checkProvider(q)
+}
+
 func errNoBucket(bucket string) error {
 	return api.Errorf(fasthttp.StatusNotFound, api.KindBucketNotFound, "bucket %q does not exist", api.AIS(bucket).String())
 }

@@ -1,0 +1,153 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/meta"
+)
+
+// etlInfo is what a target knows of an ETL that it runs.
+type etlInfo struct {
+	Running bool           `json:"running"`
+	Objects int64          `json:"objects"`
+	In      int64          `json:"in"`
+	Out     int64          `json:"out"`
+	Errors  []api.ObjError `json:"errors"`
+}
+
+// askETL asks all targets about an ETL; those that do not answer are left out.
+func (p *Proxy) askETL(name, xact string) map[string]etlInfo {
+	var mu sync.Mutex
+	infos := map[string]etlInfo{}
+	ctx, cancel := context.WithTimeout(p.ctx, peerTimeout)
+	defer cancel()
+	for id, err := range each(p.state().Map.Targets, func(t *api.NodeInfo) error {
+		var info etlInfo
+		if err := p.peers.call(ctx, t.ControlNet.URL, pathETLInfo, etlRef{Name: name, XactID: xact}, &info); err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		infos[t.ID] = info
+		return nil
+	}) {
+		p.log.Warn("etl info", keyETL, name, keyTarget, id, keyErr, err)
+	}
+	return infos
+}
+
+func (p *Proxy) listETLs(ctx *fasthttp.RequestCtx) error {
+	list := []api.ETLInfo{}
+	for name, e := range p.state().ETLs {
+		line := api.ETLInfo{ID: name, Stage: e.Stage, XactID: e.XactID}
+		if e.Stage == api.StageRunning {
+			for _, info := range p.askETL(name, e.XactID) {
+				line.ObjCount += info.Objects
+				line.InBytes += info.In
+				line.OutBytes += info.Out
+			}
+		}
+		list = append(list, line)
+	}
+	slices.SortFunc(list, func(a, b api.ETLInfo) int { return strings.Compare(a.ID, b.ID) })
+	return writeJSON(ctx, list)
+}
+
+func (p *Proxy) getETL(ctx *fasthttp.RequestCtx, name, sub string) error {
+	name, e, err := p.findETL(name)
+	if err != nil {
+		return err
+	}
+	what, tid, _ := strings.Cut(sub, "/")
+	switch {
+	case sub == "":
+		return p.viewETL(ctx, name, e)
+	case sub == "health":
+		return p.etlHealth(ctx, name, e)
+	case what == "logs":
+		return p.etlLogs(ctx, name, e, tid)
+	}
+	return p.errURI(ctx)
+}
+
+func (p *Proxy) viewETL(ctx *fasthttp.RequestCtx, name string, e meta.ETL) error {
+	d := api.ETLDetails{ETLSpec: e.Spec, Init: e.Spec, Stage: e.Stage, Reason: e.Reason}
+	if e.Stage == api.StageRunning {
+		for _, info := range p.askETL(name, e.XactID) {
+			d.Errors = append(d.Errors, info.Errors...)
+		}
+	}
+	return writeJSON(ctx, d)
+}
+
+// running refuses what a stopped ETL cannot tell.
+func (p *Proxy) running(name string, e meta.ETL) error {
+	if e.Stage == api.StageRunning {
+		return nil
+	}
+	return api.Errorf(fasthttp.StatusNotFound, api.KindNotFound, "%s: %s does not exist: it is %s", p.name(), name, describe(e))
+}
+
+// describe is a stage with its reason, if it has one.
+func describe(e meta.ETL) string {
+	if e.Reason == "" {
+		return e.Stage
+	}
+	return fmt.Sprintf("%s: %s", e.Stage, e.Reason)
+}
+
+func (p *Proxy) etlHealth(ctx *fasthttp.RequestCtx, name string, e meta.ETL) error {
+	if err := p.running(name, e); err != nil {
+		return err
+	}
+	list := []api.ETLHealth{}
+	for id, info := range p.askETL(name, e.XactID) {
+		status := "Failed"
+		if info.Running {
+			status = api.StageRunning
+		}
+		list = append(list, api.ETLHealth{TargetID: id, Status: status})
+	}
+	slices.SortFunc(list, func(a, b api.ETLHealth) int { return strings.Compare(a.TargetID, b.TargetID) })
+	return writeJSON(ctx, list)
+}
+
+func (p *Proxy) etlLogs(ctx *fasthttp.RequestCtx, name string, e meta.ETL, tid string) error {
+	if err := p.running(name, e); err != nil {
+		return err
+	}
+	targets := p.state().Map.Targets
+	if tid != "" {
+		t := targets[tid]
+		if t == nil {
+			return api.Errorf(fasthttp.StatusBadRequest, "", "unknown target %q", tid)
+		}
+		targets = map[string]*api.NodeInfo{tid: t}
+	}
+	var mu sync.Mutex
+	list := []api.ETLLogs{}
+	c, cancel := context.WithTimeout(p.ctx, peerTimeout)
+	defer cancel()
+	errs := each(targets, func(t *api.NodeInfo) error {
+		var l api.ETLLogs
+		if err := p.peers.call(c, t.ControlNet.URL, pathETLLogs, etlRef{Name: name, XactID: e.XactID}, &l); err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		list = append(list, l)
+		return nil
+	})
+	if err := firstError(errs); err != nil {
+		return err
+	}
+	slices.SortFunc(list, func(a, b api.ETLLogs) int { return strings.Compare(a.TargetID, b.TargetID) })
+	return writeJSON(ctx, list)
+}

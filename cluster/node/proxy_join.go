@@ -1,0 +1,99 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/meta"
+)
+
+// internal answers calls of other nodes.
+func (p *Proxy) internal(ctx *fasthttp.RequestCtx, path string) error {
+	if err := p.checkSecret(ctx); err != nil {
+		return err
+	}
+	switch path {
+	case pathState:
+		var s meta.State
+		if err := p.readJSON(ctx, &s); err != nil {
+			return err
+		}
+		return p.replaceState(&s)
+	case pathJoin:
+		return p.joined(ctx)
+	case pathBeat:
+		return p.beat(ctx)
+	case pathETLAborted:
+		return p.etlAborted(ctx)
+	case pathJobFailed:
+		return p.jobFailed(ctx)
+	}
+	return p.errURI(ctx)
+}
+
+func (n *node) checkSecret(ctx *fasthttp.RequestCtx) error {
+	if string(ctx.Request.Header.Peek(hdrSecret)) != n.cfg.Secret {
+		return api.Errorf(fasthttp.StatusForbidden, "", "%s: not a node of this cluster", n.name())
+	}
+	return nil
+}
+
+// joined takes a node into the map. Targets that come, or come back without
+// their pods, end all ETLs that run: each needs a pod on every target.
+func (p *Proxy) joined(ctx *fasthttp.RequestCtx) error {
+	if !p.primary() {
+		return api.Errorf(fasthttp.StatusBadRequest, "", "%s is not the primary", p.name())
+	}
+	var n api.NodeInfo
+	if err := p.readJSON(ctx, &n); err != nil {
+		return err
+	}
+	if err := p.checkIdentity(&n); err != nil {
+		return err
+	}
+	s, err := p.change(meta.Command{Join: &n})
+	if err != nil {
+		return err
+	}
+	p.log.Info("joined", keyTarget, n.Name(), "url", n.PubNet.URL, "map", s.Map.Version)
+	// Whatever begins to start from now on gets a pod on this target, too.
+	if n.Type == api.TypeTarget {
+		if err := p.abortAll(n.Name() + " joined the cluster"); err != nil {
+			return err
+		}
+	}
+	return writeJSON(ctx, p.state())
+}
+
+// checkIdentity refuses a second node of an ID that is still alive: two data
+// folders would answer for one place in the map.
+func (p *Proxy) checkIdentity(n *api.NodeInfo) error {
+	old := p.state().Map.Node(n.ID)
+	if old == nil || old.PubNet.URL == n.PubNet.URL {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, time.Second)
+	defer cancel()
+	// Another node may have the old address by now.
+	client := api.NewClient(old.PubNet.URL)
+	defer client.Close()
+	if is, err := client.Node(ctx); err == nil && is.ID == n.ID {
+		return api.Errorf(fasthttp.StatusConflict, "", "node id %s is in use at %s", n.ID, old.PubNet.URL)
+	}
+	return nil
+}
+
+func (p *Proxy) beat(ctx *fasthttp.RequestCtx) error {
+	var b beatMsg
+	if err := p.readJSON(ctx, &b); err != nil {
+		return err
+	}
+	s := p.state()
+	if s.Version <= b.Version {
+		s = &meta.State{}
+	}
+	return writeJSON(ctx, s)
+}

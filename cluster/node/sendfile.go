@@ -1,0 +1,71 @@
+package node
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/etlbench/etlbench/cluster/comm"
+	"github.com/etlbench/etlbench/cluster/store"
+)
+
+// smallReply is the largest body that is sent in one write with its header.
+const smallReply = 64 << 10
+
+// sendFile answers with length bytes of an object and closes it.
+func sendFile(ctx *fasthttp.RequestCtx, o *store.Object, first, length int64) error {
+	if length > smallReply {
+		if _, err := o.File().Seek(first, io.SeekStart); err != nil {
+			o.Close()
+			return err
+		}
+		ctx.Response.SetBodyStream(&fileBody{o: o, left: length}, int(length))
+		return nil
+	}
+	defer o.Close()
+	buf := make([]byte, length)
+	if n, err := o.ReadAt(buf, first); n < len(buf) {
+		return fmt.Errorf("read %s: %w", o.Name, err)
+	}
+	ctx.Response.SetBodyRaw(buf)
+	return nil
+}
+
+// fileBody is an open object as a stream: from the file's offset, left bytes.
+type fileBody struct {
+	o    *store.Object
+	left int64
+}
+
+func (f *fileBody) Read(p []byte) (int, error) {
+	if f.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := f.o.File().Read(p[:min(int64(len(p)), f.left)])
+	f.left -= int64(n)
+	return n, err
+}
+
+// WriteTo hands the file to the connection, which can send it without a copy
+// through this process. fasthttp's buffer must be empty for that.
+func (f *fileBody) WriteTo(w io.Writer) (int64, error) {
+	r := &io.LimitedReader{R: f.o.File(), N: f.left}
+	bw, ok := w.(*bufio.Writer)
+	if !ok {
+		return comm.Copy(w, r)
+	}
+	if err := bw.Flush(); err != nil {
+		return 0, err
+	}
+	n, err := bw.ReadFrom(r)
+	f.left -= n
+	return n, err
+}
+
+// SupportsBodyWriteTo tells fasthttp that WriteTo may replace Read.
+func (f *fileBody) SupportsBodyWriteTo() bool { return true }
+
+// Close closes the object.
+func (f *fileBody) Close() error { return f.o.Close() }

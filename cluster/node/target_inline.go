@@ -1,0 +1,136 @@
+package node
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/comm"
+)
+
+// inline answers a GET with what an ETL makes of the object.
+func (t *Target) inline(ctx *fasthttp.RequestCtx, etl, bucket, object, query string, q url.Values) error {
+	r := t.etls.get(etl)
+	if r == nil {
+		return t.errNoETL(etl)
+	}
+	select {
+	case <-r.ready:
+	default:
+		return api.Errorf(fasthttp.StatusServiceUnavailable, api.KindETL, "%s: etl job %s is still being initialized", t.name(), r.name)
+	}
+	if r.link == nil {
+		return t.errNoETL(etl)
+	}
+	x, err := t.transform(r.ctx, r, bucket, object, true, comm.Request{Args: q.Get(api.QparamETLArgs), Query: podQuery(query)}, r.timeout)
+	if err != nil {
+		return err
+	}
+	if x.Redirect != "" {
+		x.done(t, nil)
+		ctx.SetStatusCode(fasthttp.StatusTemporaryRedirect)
+		ctx.Response.Header.Set("Location", x.Redirect)
+		return nil
+	}
+	return t.relay(ctx, x)
+}
+
+// podQuery is a client's query without what selects the ETL or was added on
+// the way here.
+func podQuery(query string) string {
+	var keep []string
+	for part := range strings.SplitSeq(query, "&") {
+		key, _, _ := strings.Cut(part, "=")
+		switch key {
+		case "", api.QparamETLName, api.QparamUUID, api.QparamProxyID, api.QparamUnixTime, api.QparamCommand:
+		default:
+			keep = append(keep, part)
+		}
+	}
+	return strings.Join(keep, "&")
+}
+
+// relay answers with a pod's reply: a small one whole, so that it carries its
+// length and a failure half way is still an error, a larger one as it comes.
+func (t *Target) relay(ctx *fasthttp.RequestCtx, x *transformation) error {
+	ctx.Response.Header.SetContentType(api.MimeBinary)
+	if x.ContentType != "" {
+		ctx.Response.Header.SetContentType(x.ContentType)
+	}
+	var head []byte
+	if x.Size <= smallReply {
+		head = make([]byte, smallReply)
+		n, err := io.ReadFull(x.body, head)
+		head = head[:n]
+		if err == io.EOF || err == io.ErrUnexpectedEOF && (x.Size < 0 || x.Size == int64(n)) {
+			x.done(t, nil)
+			ctx.Response.SetBodyRaw(head)
+			return nil
+		}
+		if err != nil {
+			x.done(t, err)
+			return fmt.Errorf("%s: %s: %w", t.name(), x.name, err)
+		}
+	}
+	s := &relayStream{Reader: io.MultiReader(bytes.NewReader(head), x.body), x: x, t: t}
+	ctx.Response.SetBodyStream(s, int(x.Size))
+	return nil
+}
+
+// relayStream is a large reply on its way to the client.
+type relayStream struct {
+	io.Reader
+	x   *transformation
+	t   *Target
+	err error // of reading
+	eof bool
+}
+
+func (s *relayStream) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if err == io.EOF {
+		s.eof = true
+	} else if err != nil {
+		s.err = err
+	}
+	return n, err
+}
+
+// WriteTo copies with a large buffer. A client that takes its time is not the
+// transformer's stall.
+func (s *relayStream) WriteTo(w io.Writer) (int64, error) {
+	return comm.Copy(&pausingWriter{w, s.x.body.stall}, s)
+}
+
+// pausingWriter stops a transformation's clock while it writes.
+type pausingWriter struct {
+	io.Writer
+	stall *stall
+}
+
+func (w *pausingWriter) Write(p []byte) (int, error) {
+	w.stall.pause()
+	defer w.stall.progress()
+	return w.Writer.Write(p)
+}
+
+// SupportsBodyWriteTo tells fasthttp that WriteTo may replace Read.
+func (s *relayStream) SupportsBodyWriteTo() bool { return true }
+
+// errClientGone is a client that did not take all of a reply.
+var errClientGone = errors.New("the client hung up")
+
+// Close ends the transformation.
+func (s *relayStream) Close() error {
+	if s.err == nil && !s.eof {
+		s.err = errClientGone
+	}
+	s.x.done(s.t, s.err)
+	return nil
+}
