@@ -74,6 +74,10 @@ var transforms = map[string]comm.Transform{
 func transformer(name string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if name == "deaf" {
+		<-ctx.Done() // never ready
+		return 0
+	}
 	t := transforms[name]
 	if argv := os.Args[1:]; name == "shim" {
 		t = comm.Command(argv, os.Environ(), os.Stderr)
@@ -112,6 +116,7 @@ func pods(t testing.TB) func(dir string) (pod.Runtime, error) {
 	for name := range transforms {
 		images["test/"+name] = pod.Image{Entrypoint: []string{self}, Env: map[string]string{roleEnv: name}, Announces: true}
 	}
+	images["test/deaf"] = pod.Image{Entrypoint: []string{self}, Env: map[string]string{roleEnv: "deaf"}}
 	images["test/shim"] = pod.Image{Env: map[string]string{roleEnv: "shim"}}
 	return func(dir string) (pod.Runtime, error) {
 		return pod.NewProcess(pod.ProcessConfig{Dir: dir, Images: images, Shim: []string{self}, Node: "here",
@@ -855,4 +860,31 @@ func TestStopDoesNotWaitForAStalledUpload(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("the target does not stop")
 	}
+}
+
+func TestInitEndsWhenTheClientHangsUp(t *testing.T) {
+	c := start(t, 1, 2)
+	s := spec("", "deaf", "hpush")
+	s.Name, s.ID = "", "etl-deaf" // the old dialect waits for ever
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error, 1)
+	go func() {
+		_, err := c.Client.InitETL(ctx, s)
+		failed <- err
+	}()
+	stage := func() string {
+		d, err := c.Client.ETL(t.Context(), "etl-deaf")
+		if err != nil {
+			return ""
+		}
+		return d.Stage + " " + d.Reason
+	}
+	require.Eventually(t, func() bool { return stage() == "Initializing " }, 10*time.Second, 5*time.Millisecond)
+	cancel()
+	require.ErrorIs(t, <-failed, context.Canceled)
+	require.Eventually(t, func() bool { return strings.HasPrefix(stage(), "Aborted the client hung up") }, 10*time.Second, 5*time.Millisecond)
+	require.NoError(t, c.Client.DeleteETL(t.Context(), "etl-deaf"))
+	s.InitTimeout = api.Duration(300 * time.Millisecond)
+	_, err := c.Client.InitETL(t.Context(), s)
+	require.ErrorContains(t, err, "init timeout of 300ms")
 }

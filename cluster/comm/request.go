@@ -1,12 +1,14 @@
 package comm
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
 	"sync/atomic"
 
 	"github.com/valyala/fasthttp"
+	"golang.org/x/sys/unix"
 )
 
 // Listener knows its connections: each remembers that the other side has
@@ -100,4 +102,24 @@ func (b *chunkedBody) Read(p []byte) (int, error) {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err
+}
+
+// ClientGone tells whether the client of a request, whose body is read, has
+// closed its connection. fasthttp does not look while a handler runs.
+func ClientGone(ctx *fasthttp.RequestCtx) bool {
+	c, ok := ctx.Conn().(*eofConn)
+	if !ok {
+		return false
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return true
+	}
+	gone := false
+	err = raw.Control(func(fd uintptr) {
+		var one [1]byte
+		n, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		gone = n == 0 && err == nil || errors.Is(err, unix.ECONNRESET)
+	})
+	return gone || err != nil
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/comm"
 	"github.com/etlbench/etlbench/cluster/meta"
 	"github.com/etlbench/etlbench/cluster/pod"
 )
@@ -72,7 +74,7 @@ func (p *Proxy) initETL(ctx *fasthttp.RequestCtx) error {
 		}
 		return err
 	}
-	if err := p.startETL(e); err != nil {
+	if err := p.startFor(ctx, e); err != nil {
 		return err
 	}
 	reply := e.XactID
@@ -93,6 +95,36 @@ type etlRef struct {
 	Name   string `json:"name"`
 	XactID string `json:"xact_id"`
 	Reason string `json:"reason,omitempty"`
+}
+
+// gonePoll is how often a client that waits for its ETL is looked after.
+const gonePoll = 200 * time.Millisecond
+
+// startFor starts an ETL for a client, which ends the start by hanging up.
+func (p *Proxy) startFor(ctx *fasthttp.RequestCtx, e meta.ETL) error {
+	done, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		tick := time.NewTicker(gonePoll)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+			if comm.ClientGone(ctx) {
+				if err := p.stopETL(e.Spec.ETLName(), e, "the client hung up while it started"); err != nil {
+					p.log.Warn("stop", keyETL, e.Spec.ETLName(), keyErr, err)
+				}
+				return
+			}
+		}
+	}()
+	err := p.startETL(e)
+	close(done)
+	<-watched // it looks at ctx, which ends with the handler
+	return err
 }
 
 // startETL starts an ETL that the state has as Initializing. When one target
@@ -216,7 +248,7 @@ func (p *Proxy) restartETL(ctx *fasthttp.RequestCtx, name string, e meta.ETL) er
 	if _, err := p.change(meta.Command{SetETL: &meta.SetETL{Name: name, XactID: e.XactID, Secret: e.Secret, Stage: e.Stage}}); err != nil {
 		return err
 	}
-	if err := p.startETL(e); err != nil {
+	if err := p.startFor(ctx, e); err != nil {
 		return err
 	}
 	writeText(ctx, e.XactID)
