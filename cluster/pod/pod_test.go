@@ -128,6 +128,7 @@ func TestParseYAML(t *testing.T) {
 		{"probe port", "port: default}", "port: 80}", []string{`readinessProbe.httpGet.port: is "80"`}},
 		{"wait", "wait_timeout: 5m", "wait_timeout: soon", []string{`wait_timeout: "soon" is not a duration`}},
 		{"affinity", "spec:\n", "spec:\n  affinity: {nodeAffinity: {}}\n", []string{"spec.affinity.nodeAffinity: is forbidden"}},
+		{"env from elsewhere", `value: "1"`, "valueFrom: {fieldRef: {fieldPath: x}}", []string{"spec.containers[0].env[0].valueFrom: is not supported: give A a value"}},
 		{"several at once", "image: etlbench/md5:latest\n      ports: [{name: default", "ports: [{name: x", []string{"image", "ports[0].name"}},
 		{"io needs neither port nor probe", good[strings.Index(good, "      ports"):], "      command: [cat]\n", nil},
 		{"capitals as in the reference", "ports: [{name", "ports: [{Name", nil},

@@ -90,6 +90,11 @@ func checkContainer(c *corev1.Container, optional bool, bad complain) {
 	if len(c.Ports) > 0 && (c.Ports[0].ContainerPort < 1 || c.Ports[0].ContainerPort > 65535) {
 		bad(path+"ports[0].containerPort", "is %d, must be 1 to 65535", c.Ports[0].ContainerPort)
 	}
+	for i, e := range c.Env {
+		if e.ValueFrom != nil {
+			bad(fmt.Sprintf("%senv[%d].valueFrom", path, i), "is not supported: give %s a value", e.Name)
+		}
+	}
 	checkProbe(c.ReadinessProbe, optional, bad)
 }
 
