@@ -34,17 +34,21 @@ func demoCmd(e *env) *cobra.Command {
 			if measure < 100*time.Millisecond {
 				return fmt.Errorf("--for %s: must be at least 100ms", measure)
 			}
+			if targets < 1 || targets > maxNodes {
+				return fmt.Errorf("--targets %d: must be 1 to %d", targets, maxNodes)
+			}
 			sets := []string{"phases.measure=" + measure.String(), fmt.Sprintf("target.targets=%d", targets)}
 			s, notes, err := demoScenario(cmd.Context(), sets, dir)
 			if err != nil {
 				return err
 			}
+			f.own = true
 			return f.run(cmd.Context(), e, s, notes)
 		},
 	}
 	fl := cmd.Flags()
 	fl.DurationVar(&measure, "for", 10*time.Second, "measured `TIME` of each inline arm")
-	fl.IntVar(&targets, "targets", 3, "how `many` targets")
+	fl.IntVar(&targets, "targets", 3, "`N` targets")
 	fl.StringVar(&dir, "dataset", "", "`FOLDER` of TAR files to transform in place of the built-in photographs")
 	f.common(cmd)
 	return cmd
@@ -65,7 +69,6 @@ func demoScenario(ctx context.Context, sets []string, dir string) (*scenarios.Sc
 	if dir != "" {
 		s.Dataset = scenarios.Dataset{Kind: scenarios.KindFolder, Dir: dir}
 	}
-	// The demo always runs on a cluster of its own.
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
 	var notes []string

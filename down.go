@@ -23,7 +23,12 @@ func downCmd(e *env) *cobra.Command {
 		Use:   "down",
 		Short: "stop a cluster that up started",
 		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return fail(down(cmd.Context(), e, name)) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkName(name); err != nil {
+				return err
+			}
+			return fail(down(cmd.Context(), e, name))
+		},
 	}
 	cmd.Flags().StringVar(&name, "name", "default", "`NAME` of the cluster")
 	return cmd
@@ -68,7 +73,7 @@ func otherClusters(e *env) string {
 	for _, s := range list {
 		names = append(names, s.Name)
 	}
-	return "; running: " + strings.Join(names, ", ")
+	return "; running: " + strings.Join(names, ", ") + " (choose with --name)"
 }
 
 func statusCmd(e *env) *cobra.Command {
@@ -78,6 +83,9 @@ func statusCmd(e *env) *cobra.Command {
 		Short: "show the cluster that runs on this machine",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkName(name); err != nil {
+				return err
+			}
 			if output != "text" && output != "json" {
 				return fmt.Errorf("-o %q: must be text or json", output)
 			}

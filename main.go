@@ -85,9 +85,13 @@ func run(ctx context.Context, e *env) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(e.err, "etlbench: %s\n", strings.TrimSpace(err.Error()))
 	var coded *exitError
-	if errors.As(err, &coded) {
+	if interrupted := errors.As(err, &coded) && coded.code == exitInterrupted; ctx.Err() != nil && !interrupted {
+		coded = &exitError{exitInterrupted, fmt.Errorf("interrupted: %w", err)}
+		err = coded
+	}
+	fmt.Fprintf(e.err, "etlbench: %s\n", strings.TrimSpace(err.Error()))
+	if coded != nil {
 		return coded.code
 	}
 	fmt.Fprintf(e.err, "try: %s --help\n", cmd.CommandPath())

@@ -25,7 +25,8 @@ type nodeFlags struct {
 
 func nodeCmd(e *env) *cobra.Command {
 	var f nodeFlags
-	cmd := &cobra.Command{Use: "node", Short: "one node of a cluster; what up starts", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "node", Short: "one node of a cluster; what up starts", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	proxy := &cobra.Command{Use: "proxy", Short: "a proxy; the primary when it joins nobody", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return fail(f.proxy(cmd.Context(), e)) }}
 	target := &cobra.Command{Use: "target", Short: "a target with its pods", Args: cobra.NoArgs,

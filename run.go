@@ -26,6 +26,7 @@ type runFlags struct {
 	out, cluster string
 	output, sync string
 	images       string
+	own          bool // always start a cluster
 }
 
 func runCmd(e *env) *cobra.Command {
@@ -94,20 +95,29 @@ func (f *runFlags) run(ctx context.Context, e *env, s *scenarios.Scenario, notes
 	if err != nil {
 		return fail(err)
 	}
-	where, err := chooseCluster(ctx, e, f.cluster, s.Target.Proxies)
-	if err != nil {
+	if err := checkNames(s); err != nil {
 		return err
+	}
+	var where *chosen
+	if !f.own {
+		if where, err = chooseCluster(ctx, e, f.cluster, s.Target.Proxies); err != nil {
+			return err
+		}
 	}
 	dir, err := f.folder(s.Name)
 	if err != nil {
 		return fail(err)
 	}
 	if where == nil {
-		up := upFlags{listen: "127.0.0.1:0", sync: f.sync, images: f.images, proxies: 1, targets: s.Target.Targets}
+		why := ": none was named and none runs here"
+		if f.own {
+			why = ""
+		}
+		up := upFlags{name: "run", listen: "127.0.0.1:0", sync: f.sync, images: f.images, proxies: 1, targets: s.Target.Targets}
 		if err := up.check(); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.err, "starting a cluster of 1 proxy and %d targets for this run: none was named and none runs here\n", up.targets)
+		fmt.Fprintf(e.err, "starting a cluster of 1 proxy and %d targets for this run%s\n", up.targets, why)
 		spawned, done, err := up.spawn(ctx, e)
 		if err != nil {
 			return fail(err)
@@ -167,17 +177,23 @@ func (f *runFlags) measure(ctx context.Context, e *env, s *scenarios.Scenario, d
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		runErr = cause
 	}
-	if sum == nil {
-		return fail(runErr)
+	if sum == nil || len(sum.Rows) == 0 && ctx.Err() != nil {
+		// Nothing was measured: a folder without numbers is of no use.
+		w.Close()
+		return fail(errors.Join(runErr, os.RemoveAll(dir)))
 	}
-	// The numbers are on the disk; a report that fails can be made again.
-	if err := reports.WriteFolder(dir); err != nil {
-		return fail(errors.Join(runErr, fmt.Errorf("%w: the numbers are safe, try: etlbench report %s", err, dir)))
+	if werr := reports.WriteFolder(dir); werr != nil {
+		// What the disk did not take is still here.
+		r := reports.Build(&results.Run{Dir: dir, Summary: *sum})
+		if runErr == nil {
+			runErr = werr
+		}
+		return fail(errors.Join(reports.WriteText(e.out, r), runErr))
 	}
 	if err := printReport(e.out, dir, f.output); err != nil {
 		return fail(errors.Join(runErr, err))
 	}
-	fmt.Fprintf(e.err, "run folder: %s\nreport:     %s\n", dir, filepath.Join(dir, "report.html"))
+	fmt.Fprintf(e.err, "run folder: %s\n", dir)
 	return verdict(sum, runErr)
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/etlbench/etlbench/cluster/api"
 	"github.com/etlbench/etlbench/cluster/comm"
 	"github.com/etlbench/etlbench/loader"
+	"github.com/etlbench/etlbench/scenarios"
 	"github.com/etlbench/etlbench/transformers"
 	"github.com/etlbench/etlbench/transformers/python"
 )
@@ -34,6 +36,23 @@ func sampleETL(transform, commType string) (*api.ETLSpec, string, error) {
 		return nil, "", fmt.Errorf("transform %q: have %s", transform, strings.Join(transformers.Names(), ", "))
 	}
 	return &api.ETLSpec{Spec: samplePod(name, commType), Communication: commType}, "go", nil
+}
+
+// checkNames refuses transforms and communication types that do not exist, all
+// of them at once. To the scenario they are but labels.
+func checkNames(s *scenarios.Scenario) error {
+	var errs []error
+	for i, t := range s.Transforms {
+		if _, _, err := sampleETL(t, ""); err != nil {
+			errs = append(errs, fmt.Errorf("scenario %s: transforms[%d]: %w", s.Name, i, err))
+		}
+	}
+	for i, c := range s.Arms.Comm {
+		if _, err := comm.Lookup(c); err != nil {
+			errs = append(errs, fmt.Errorf("scenario %s: arms.comm[%d]: %w", s.Name, i, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // samplePod is the Pod spec of a sample transformer.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -10,12 +11,16 @@ import (
 )
 
 func scenariosCmd(e *env) *cobra.Command {
-	cmd := &cobra.Command{Use: "scenarios", Short: "list, show and check scenarios", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "scenarios", Short: "list, show and check scenarios", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	var sets []string
 	check := &cobra.Command{
 		Use: "check FILE|NAME", Short: "check a scenario and print it with all defaults", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, err := loadScenario(args[0], sets)
+			if err == nil {
+				err = checkNames(s)
+			}
 			if err != nil {
 				return err
 			}
@@ -47,7 +52,7 @@ func scenariosCmd(e *env) *cobra.Command {
 			RunE: func(_ *cobra.Command, args []string) error {
 				data, err := scenarios.Source(args[0])
 				if err != nil {
-					return fmt.Errorf("%w: see: etlbench scenarios ls", err)
+					return fmt.Errorf("there is no built-in scenario %q: have %s", args[0], strings.Join(scenarios.Names(), ", "))
 				}
 				_, err = e.out.Write(data)
 				return fail(err)

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/etlbench/etlbench/cluster"
 	"github.com/etlbench/etlbench/cluster/api"
 )
@@ -43,14 +45,25 @@ func stateDir(e *env) (string, error) {
 		base = filepath.Join(home, ".local", "state")
 	}
 	dir := filepath.Join(base, "etlbench")
-	return dir, os.MkdirAll(dir, 0o700)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("state folder: %w: set XDG_STATE_HOME to a folder that can be written", err)
+	}
+	return dir, nil
 }
 
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
-func statePath(e *env, name string) (string, error) {
+// checkName checks the --name of a cluster.
+func checkName(name string) error {
 	if !namePattern.MatchString(name) {
-		return "", fmt.Errorf("--name %q: use lower-case letters, digits and '-', at most 32", name)
+		return fmt.Errorf("--name %q: use lower-case letters, digits and '-', at most 32", name)
+	}
+	return nil
+}
+
+func statePath(e *env, name string) (string, error) {
+	if err := checkName(name); err != nil {
+		return "", err
 	}
 	dir, err := stateDir(e)
 	return filepath.Join(dir, name+".json"), err
@@ -70,6 +83,24 @@ func (s *clusterState) save(e *env) error {
 		return err
 	}
 	return os.Rename(tmp, path)
+}
+
+// lockName makes this process the only one that starts a cluster of a name.
+// unlock gives the name free; so does the end of the process.
+func lockName(e *env, name string) (unlock func(), err error) {
+	path, err := statePath(e, name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(strings.TrimSuffix(path, ".json")+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("another command starts cluster %s at this moment, or runs it: choose another --name", name)
+	}
+	return func() { f.Close() }, nil
 }
 
 // remove removes the file, unless it is another cluster's by now.
@@ -194,7 +225,7 @@ func chooseCluster(ctx context.Context, e *env, flag string, scenario []string) 
 	}
 	list, err := loadStates(e)
 	if err != nil || len(list) == 0 {
-		return nil, err
+		return nil, fail(err)
 	}
 	if len(list) > 1 {
 		var names []string
@@ -207,7 +238,7 @@ func chooseCluster(ctx context.Context, e *env, flag string, scenario []string) 
 	client := api.NewClient(s.URL)
 	defer client.Close()
 	if err := client.Healthy(ctx); err != nil {
-		return nil, fmt.Errorf("cluster %s at %s does not answer: %w: stop it with: etlbench down --name %s", s.Name, s.URL, err, s.Name)
+		return nil, fail(fmt.Errorf("cluster %s at %s does not answer: %w: stop it with: etlbench down --name %s", s.Name, s.URL, err, s.Name))
 	}
 	return &chosen{urls: []string{s.URL}, kind: "running", sync: s.Sync, data: s.Data, why: "cluster " + s.Name + " runs here"}, nil
 }

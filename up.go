@@ -49,8 +49,8 @@ func upCmd(e *env) *cobra.Command {
 	fl.StringVar(&f.data, "data", "", "data `FOLDER`, kept when the cluster stops (default: a new one, removed at the end)")
 	fl.StringVar(&f.sync, "sync", "data", syncUsage)
 	fl.StringVar(&f.images, "images", "", imagesUsage)
-	fl.IntVar(&f.proxies, "proxies", 1, "how `many` proxies")
-	fl.IntVar(&f.targets, "targets", 3, "how `many` targets")
+	fl.IntVar(&f.proxies, "proxies", 1, "`N` proxies")
+	fl.IntVar(&f.targets, "targets", 3, "`N` targets")
 	fl.BoolVar(&f.detach, "detach", false, "return once the cluster is up")
 	return cmd
 }
@@ -60,6 +60,8 @@ const maxNodes = 256
 
 func (f *upFlags) check() error {
 	switch {
+	case checkName(f.name) != nil:
+		return checkName(f.name)
 	case f.proxies < 1 || f.proxies > maxNodes:
 		return fmt.Errorf("--proxies %d: must be 1 to %d", f.proxies, maxNodes)
 	case f.targets < 1 || f.targets > maxNodes:
@@ -124,6 +126,11 @@ func (f *upFlags) foreground(ctx context.Context, e *env) (err error) {
 	if err := f.checkFree(e); err != nil {
 		return err
 	}
+	unlock, err := lockName(e, f.name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	s, done, err := f.spawn(ctx, e)
 	if err != nil {
 		return err

@@ -245,6 +245,10 @@ func (a *artist) addRates(c *chart, comm, phase string, points plotter.XYs) erro
 	return addLine(c.plot, line{color: a.color(comm), points: points, dashed: phase != "measure"})
 }
 
+// shortest is the shortest interval that makes a point: the rest of a second at
+// the end of a phase says little of the rate and much of chance.
+const shortest = 500 * time.Millisecond
+
 // rates are the MiB/s of an arm's intervals over the seconds since its first
 // measured one.
 func (a *artist) rates(row results.Row) (warm, measured plotter.XYs) {
@@ -259,7 +263,7 @@ func (a *artist) rates(row results.Row) (warm, measured plotter.XYs) {
 		}
 	}
 	for _, iv := range a.r.Run.Intervals {
-		if iv.Duration <= 0 {
+		if iv.Duration <= 0 || iv.Duration < shortest && row.Mode != "offline" && row.Seconds > 2*shortest.Seconds() {
 			continue
 		}
 		p := plotter.XY{

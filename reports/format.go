@@ -75,11 +75,13 @@ func clean(s string) string {
 	}, s)
 }
 
-// short cuts a cleaned string to n characters.
+// short cuts a cleaned string to n characters, in the middle: messages say at
+// their begin what failed and at their end why.
 func short(s string, n int) string {
 	r := []rune(clean(s))
 	if len(r) <= n {
 		return string(r)
 	}
-	return string(r[:n-1]) + "…"
+	front := (n - 1) / 2
+	return string(r[:front]) + "…" + string(r[len(r)-(n-1-front):])
 }

@@ -60,9 +60,14 @@ type Line struct {
 	Cells []string
 }
 
-// Title names the group, such as "md5 (python), offline".
+// Title names the group, such as "md5 (python), offline". The operation is named
+// where it is not the transforming one, which a mix has beside others.
 func (g Group) Title() string {
-	return g.Name() + ", " + g.Mode
+	title := g.Name() + ", " + g.Mode
+	if g.Transform != "none" && (g.Op == "get" || g.Op == "put") {
+		title += ", " + g.Op
+	}
+	return title
 }
 
 // Name is the group's transform, with its language when that is known.

@@ -66,7 +66,7 @@ func planETL(s api.ETLSpec) (*plan, error) {
 }
 
 func badSpec(format string, args ...any) error {
-	return fmt.Errorf("invalid ETL: %w", fmt.Errorf("%w: %s", pod.ErrSpec, fmt.Sprintf(format, args...)))
+	return fmt.Errorf("%w: %s", pod.ErrSpec, fmt.Sprintf(format, args...))
 }
 
 // finish fills in what all forms share.

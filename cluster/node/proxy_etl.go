@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -26,7 +27,8 @@ func (p *Proxy) etl(ctx *fasthttp.RequestCtx, path string, _ url.Values) error {
 	name, sub, _ := strings.Cut(rest, "/")
 	switch string(ctx.Method()) {
 	case fasthttp.MethodPut:
-		if name != "" {
+		// AIStore's own messages send people to /v1/etl/init.
+		if name != "" && name != "init" {
 			return p.errURI(ctx)
 		}
 		return p.initETL(ctx)
@@ -70,7 +72,7 @@ func (p *Proxy) initETL(ctx *fasthttp.RequestCtx) error {
 	e := meta.ETL{Spec: pl.spec, XactID: newETLXact(), Secret: randomID(secretLength), Stage: api.StageInitializing}
 	if _, err := p.change(meta.Command{AddETL: &e}); err != nil {
 		if errors.Is(err, meta.ErrExists) {
-			err = api.Errorf(fasthttp.StatusConflict, "", "%s: %v", p.name(), err)
+			err = api.Errorf(fasthttp.StatusConflict, "", "%s: %v%s", p.name(), err, p.inTheWay(pl.spec.Name))
 		}
 		return err
 	}
@@ -83,6 +85,16 @@ func (p *Proxy) initETL(ctx *fasthttp.RequestCtx) error {
 	}
 	writeText(ctx, reply)
 	return nil
+}
+
+// inTheWay says how to make way for a new ETL of a name whose old one only
+// failed to start or has died.
+func (p *Proxy) inTheWay(name string) string {
+	e, ok := p.state().ETLs[name]
+	if !ok || e.Reason == "" {
+		return ""
+	}
+	return fmt.Sprintf("; it is %s; remove it with DELETE %s/%s", describe(e), api.PathETL, name)
 }
 
 // secretLength gives a secret more than 160 bits.

@@ -85,7 +85,7 @@ const (
 
 // ErrSpec marks pods that cannot be started as they are specified, as opposed
 // to pods that failed.
-var ErrSpec = errors.New("invalid pod spec")
+var ErrSpec = errors.New("invalid ETL")
 
 // ExitError is a pod that went away by itself.
 type ExitError struct {
