@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/etlbench/etlbench/scenarios"
-	"github.com/etlbench/etlbench/transformers/python"
 )
 
 func demoCmd(e *env) *cobra.Command {
@@ -38,7 +36,7 @@ func demoCmd(e *env) *cobra.Command {
 				return fmt.Errorf("--targets %d: must be 1 to %d", targets, maxNodes)
 			}
 			sets := []string{"phases.measure=" + measure.String(), fmt.Sprintf("target.targets=%d", targets)}
-			s, notes, err := demoScenario(cmd.Context(), sets, dir)
+			s, notes, err := demoScenario(e, sets, dir)
 			if err != nil {
 				return err
 			}
@@ -57,7 +55,7 @@ func demoCmd(e *env) *cobra.Command {
 // demoScenario is the built-in scenario on the user's objects, if any, and
 // with what this machine has: without Python 3 the Go transform takes the place
 // of the Python one, and the report says so.
-func demoScenario(ctx context.Context, sets []string, dir string) (*scenarios.Scenario, []string, error) {
+func demoScenario(e *env, sets []string, dir string) (*scenarios.Scenario, []string, error) {
 	source, err := scenarios.Source("demo")
 	if err != nil {
 		return nil, nil, err
@@ -69,10 +67,8 @@ func demoScenario(ctx context.Context, sets []string, dir string) (*scenarios.Sc
 	if dir != "" {
 		s.Dataset = scenarios.Dataset{Kind: scenarios.KindFolder, Dir: dir}
 	}
-	ctx, cancel := context.WithTimeout(ctx, findTimeout)
-	defer cancel()
 	var notes []string
-	if _, err := python.Find(ctx, "python3"); err != nil {
+	if _, err := e.python(); err != nil {
 		notes = append(notes, fmt.Sprintf("No Python 3 was found (%v): the Go md5 was measured in place of the Python function.", err))
 		for i, t := range s.Transforms {
 			s.Transforms[i] = strings.TrimSuffix(t, pythonSuffix)

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"os"
 	"runtime"
 	"strconv"
@@ -12,27 +11,24 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/etlbench/etlbench/reports/results"
-	"github.com/etlbench/etlbench/transformers/python"
 )
 
 // environment describes the machine that makes the numbers, and the file system
 // of a cluster's data folder, if it is here. What cannot be told stays empty.
-func environment(ctx context.Context, data string) results.Env {
-	env := results.Env{Version: version(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+func environment(e *env, data string) results.Env {
+	m := results.Env{Version: version(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
 		CPUs: runtime.NumCPU(), CPU: procField("/proc/cpuinfo", "model name"), DataPath: fileSystem(data)}
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
-		env.Kernel = string(bytes.TrimRight(u.Release[:], "\x00"))
+		m.Kernel = string(bytes.TrimRight(u.Release[:], "\x00"))
 	}
 	if kb, err := strconv.ParseInt(strings.TrimSuffix(procField("/proc/meminfo", "MemTotal"), " kB"), 10, 64); err == nil {
-		env.MemoryB = kb << 10
+		m.MemoryB = kb << 10
 	}
-	ctx, cancel := context.WithTimeout(ctx, findTimeout)
-	defer cancel()
-	if py, err := python.Find(ctx, "python3"); err == nil {
-		env.Python = py.String()
+	if py, err := e.python(); err == nil {
+		m.Python = py.String()
 	}
-	return env
+	return m
 }
 
 // procField is the value of the first "name : value" line of a file.

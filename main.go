@@ -12,9 +12,12 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/etlbench/etlbench/transformers/python"
 )
 
 // Exit codes; the README lists them.
@@ -31,6 +34,9 @@ type env struct {
 	outTTY   bool
 	exe      string // this program, for child processes
 	get      func(string) string
+	// python finds the newest Python 3. It asks every candidate what it is,
+	// which takes a while, and so does it once.
+	python func() (python.Interpreter, error)
 }
 
 func main() {
@@ -44,7 +50,7 @@ func main() {
 		exe = os.Args[0]
 	}
 	os.Exit(run(ctx, &env{args: os.Args[1:], out: os.Stdout, err: os.Stderr, outTTY: isTerminal(os.Stderr),
-		exe: exe, get: os.Getenv}))
+		exe: exe, get: os.Getenv, python: sync.OnceValues(func() (python.Interpreter, error) { return findPython(ctx) })}))
 }
 
 // exitError is an error with an exit code of its own.
@@ -96,6 +102,12 @@ func run(ctx context.Context, e *env) int {
 	}
 	fmt.Fprintf(e.err, "try: %s --help\n", cmd.CommandPath())
 	return exitUsage
+}
+
+func findPython(ctx context.Context) (python.Interpreter, error) {
+	ctx, cancel := context.WithTimeout(ctx, findTimeout)
+	defer cancel()
+	return python.Find(ctx, "python3")
 }
 
 // version is what the build says: a tag, or the commit.

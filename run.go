@@ -163,7 +163,7 @@ func (f *runFlags) measure(ctx context.Context, e *env, s *scenarios.Scenario, d
 	if err != nil {
 		return fail(err)
 	}
-	w, err := results.Create(dir, yaml, environment(ctx, where.data))
+	w, err := results.Create(dir, yaml, environment(e, where.data))
 	if err != nil {
 		return fail(err)
 	}

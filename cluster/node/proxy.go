@@ -47,7 +47,7 @@ func NewProxy(cfg ProxyConfig) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Proxy{node: newNode(api.TypeProxy, cfg.Config, m), jobs: jobList{byID: map[string]*jobRecord{}}}, nil
+	return &Proxy{node: newNode(api.TypeProxy, cfg.Config, m)}, nil
 }
 
 // Serve answers on ln until ctx ends, and returns when all is done. It closes

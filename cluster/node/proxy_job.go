@@ -25,33 +25,8 @@ type jobRecord struct {
 	stopped string                   // why the primary stopped it; "" when it did not
 }
 
-// jobList is the primary's jobs, the oldest forgotten first.
-type jobList struct {
-	mu    sync.Mutex
-	byID  map[string]*jobRecord // guarded by mu, also the records' fields
-	order []string              // guarded by mu
-}
-
-// keepJobs is how many jobs are remembered.
-const keepJobs = 1024
-
-func (l *jobList) add(r *jobRecord) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.byID[r.job.ID] = r
-	l.order = append(l.order, r.job.ID)
-	if len(l.order) > keepJobs {
-		delete(l.byID, l.order[0])
-		l.order = slices.Delete(l.order, 0, 1)
-	}
-}
-
-// get finds a job, or nil.
-func (l *jobList) get(id string) *jobRecord {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.byID[id]
-}
+// jobList is the primary's jobs. Its lock guards the records' fields, too.
+type jobList struct{ history[*jobRecord] }
 
 // selectJobs lists the jobs of a query, in the order they were made.
 func (l *jobList) selectJobs(q api.JobQuery) []*jobRecord {
@@ -87,7 +62,7 @@ func (p *Proxy) transformBucket(ctx *fasthttp.RequestCtx, from string, a *action
 	j.ID = randomID(10)
 	r := &jobRecord{job: *j, targets: p.state().Map.Targets}
 	// Known before it runs: a target may report at once that it failed.
-	p.jobs.add(r)
+	p.jobs.add(j.ID, r)
 	c, cancel := context.WithTimeout(p.ctx, peerTimeout)
 	defer cancel()
 	for _, path := range []string{pathJobBegin, pathJobCommit} {

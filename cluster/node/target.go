@@ -50,7 +50,6 @@ func NewTarget(cfg TargetConfig) (*Target, error) {
 	}
 	t := &Target{node: newNode(api.TypeTarget, cfg.Config, m), dir: cfg.Dir, store: cfg.Store, pods: cfg.Pods}
 	t.etls.byName, t.etls.leaving, t.etls.died = map[string]*runningETL{}, map[string]*runningETL{}, map[string]string{}
-	t.jobs.byID = map[string]*targetJob{}
 	t.checkState, t.onState = t.sameCluster, t.stateChanged
 	if t.applied, err = readApplied(t.dir); err != nil {
 		return nil, err

@@ -36,29 +36,8 @@ type targetJob struct {
 	times  *hdrhistogram.Histogram // ns an object
 }
 
-// targetJobs is a target's jobs, the oldest forgotten first.
-type targetJobs struct {
-	mu    sync.Mutex
-	byID  map[string]*targetJob // guarded by mu
-	order []string              // guarded by mu
-}
-
-func (l *targetJobs) add(j *targetJob) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.byID[j.job.ID] = j
-	l.order = append(l.order, j.job.ID)
-	if len(l.order) > keepJobs {
-		delete(l.byID, l.order[0])
-		l.order = l.order[1:]
-	}
-}
-
-func (l *targetJobs) get(id string) *targetJob {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.byID[id]
-}
+// targetJobs is a target's parts of jobs.
+type targetJobs struct{ history[*targetJob] }
 
 // abortOf aborts the jobs of one run of an ETL.
 func (l *targetJobs) abortOf(xact, reason string) {
@@ -109,7 +88,7 @@ func (t *Target) beginJob(job *bucketJob) (any, error) {
 		return nil, api.Errorf(fasthttp.StatusNotFound, api.KindNotFound, "%s: %s does not exist", t.name(), job.ETL)
 	}
 	ctx, cancel := context.WithCancelCause(r.ctx)
-	t.jobs.add(&targetJob{job: *job, etl: r, ctx: ctx, cancel: cancel,
+	t.jobs.add(job.ID, &targetJob{job: *job, etl: r, ctx: ctx, cancel: cancel,
 		times: hdrhistogram.New(minObjectTime, maxObjectTime, 3)})
 	return nil, nil
 }
