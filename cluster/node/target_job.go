@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/url"
 	"runtime"
 	"sync"
 	"time"
@@ -14,7 +12,6 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/etlbench/etlbench/cluster/api"
-	"github.com/etlbench/etlbench/cluster/comm"
 	"github.com/etlbench/etlbench/cluster/store"
 )
 
@@ -181,6 +178,12 @@ func (t *Target) walk(j *targetJob, names chan<- string) error {
 	}
 }
 
+// delivery is what a job does with one object.
+func (j *targetJob) delivery(name string) *delivery {
+	return &delivery{etl: j.etl, fromBucket: j.job.From, from: name, toBucket: j.job.To, to: j.job.Rename.apply(name),
+		job: j.job.ID, timeout: time.Duration(j.job.Timeout), dryRun: j.job.DryRun}
+}
+
 // tellFailed tells the primary that this part of a job was aborted, so that
 // the other targets stop too.
 func (t *Target) tellFailed(j *targetJob, reason string) {
@@ -197,7 +200,7 @@ func (t *Target) jobObject(j *targetJob, name string) {
 		return
 	}
 	begin := time.Now()
-	d, err := t.deliver(j, name)
+	d, err := t.deliver(j.ctx, j.delivery(name))
 	took := time.Since(begin)
 	if err != nil && j.ctx.Err() != nil {
 		return // aborted: not this object's failure
@@ -225,53 +228,6 @@ func (t *Target) jobObject(j *targetJob, name string) {
 	if !j.job.Continue {
 		j.stop(msg)
 	}
-}
-
-// delivered is what became of an object.
-type delivered struct {
-	source, result int64 // bytes
-	sent           bool  // to another target
-}
-
-// deliver transforms an object and stores the result where it belongs.
-func (t *Target) deliver(j *targetJob, name string) (d delivered, err error) {
-	limit := time.Duration(j.job.Timeout)
-	if limit == 0 {
-		limit = j.etl.timeout
-	}
-	x, err := t.transform(j.ctx, j.etl, j.job.From, name, false, comm.Request{}, limit)
-	if err != nil {
-		return d, err
-	}
-	d.source = x.size
-	err = t.storeResult(j, name, x, &d)
-	x.done(t, err)
-	d.result = x.body.n
-	return d, err
-}
-
-func (t *Target) storeResult(j *targetJob, name string, x *transformation, d *delivered) error {
-	if j.job.DryRun {
-		_, err := comm.Copy(io.Discard, x.body)
-		return err
-	}
-	dst := j.job.Rename.apply(name)
-	if err := api.CheckObjectName(dst); err != nil {
-		return err
-	}
-	owner, err := t.state().Map.Owner(api.AIS(j.job.To), dst)
-	if err != nil {
-		return err
-	}
-	if owner.ID == t.cfg.ID {
-		_, err := t.store.Put(j.ctx, j.job.To, dst, x.body, store.PutOptions{Size: x.Size})
-		return t.explainMissing(j.job.To, dst, err)
-	}
-	d.sent = true
-	u := owner.DataNet.URL + api.PathETLObject + "/" + j.etl.name + "/" + j.etl.secret + "/" +
-		api.EscapeUname(api.AIS(j.job.To).Uname(dst)) + "?" +
-		url.Values{api.QparamOWT: {"3"}, api.QparamUUID: {j.job.ID}}.Encode()
-	return t.peers.put(j.ctx, u, x.body, x.Size)
 }
 
 // jobSnap tells how this target's part of a job stands.
