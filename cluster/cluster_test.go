@@ -442,7 +442,7 @@ func checkSnaps(t *testing.T, c *cluster.LocalCluster, id string, objects map[st
 		require.Len(t, list, 1)
 		require.NotEmpty(t, list[0].Ext.ObjectTimes)
 		n += list[0].Stats.LocObjs
-		bytes += list[0].Stats.LocBytes
+		bytes += list[0].Ext.SourceBytes
 		out += list[0].Stats.OutObjs
 		in += list[0].Stats.InObjs
 	}
@@ -542,10 +542,10 @@ func TestTransformErrors(t *testing.T) {
 		st, err := c.Client.JobStatus(ctx, id)
 		require.NoError(t, err)
 		require.True(t, st.Aborted)
-		d, err := c.Client.ETL(ctx, name)
+		errs, err := c.Client.ETLErrors(ctx, name, id)
 		require.NoError(t, err)
-		require.NotEmpty(t, d.Errors)
-		require.Equal(t, "ais://src/o", d.Errors[0].Object)
+		require.Equal(t, "ais://src/o", errs[0].Object)
+		require.Contains(t, errs[0].Msg, "cannot transform this")
 		id, err = c.Client.TransformBucket(ctx, api.AIS("src"), api.AIS("dst"), api.TransformMsg{ID: name, ContinueOnErr: true})
 		require.NoError(t, err)
 		require.Error(t, c.Client.WaitJob(ctx, id))

@@ -118,7 +118,10 @@ func (r *run) told(ctx context.Context, a *arm, j *offlineJob) {
 				continue
 			}
 			j.snaps[id] = s
-			j.cells[i].ops, j.cells[i].in = s.Stats.LocObjs, s.Stats.LocBytes
+			j.cells[i].ops = s.Stats.LocObjs
+			if s.Ext != nil {
+				j.cells[i].in = s.Ext.SourceBytes
+			}
 			j.cells[i].ttlb = r.objectTimes(s)
 		}
 	}
@@ -172,6 +175,9 @@ func (r *run) found(ctx context.Context, a *arm, j *offlineJob) error {
 		c.out += size
 		if !told {
 			c.ops++
+		}
+		// AIStore counts the bytes of results only.
+		if j.snaps[r.targets[o.owner]].Ext == nil {
 			c.in += o.size
 		}
 	}

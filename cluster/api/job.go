@@ -1,29 +1,52 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 )
 
-// TransformMsg is the value of etl-bck.
+// TransformMsg is the value of etl-bck, copy-bck, etl-listrange and
+// copy-listrange; the latter two have Objects or Template, and To.
 type TransformMsg struct {
-	ID             string          `json:"id,omitempty"` // the ETL's name
+	ID             string          `json:"id,omitempty"` // the ETL's name; "" to copy
+	Pipeline       []string        `json:"pipeline,omitempty"`
 	RequestTimeout Duration        `json:"request_timeout,omitempty"`
 	Ext            json.RawMessage `json:"ext,omitempty"` // {"jpg":"txt"}, or "txt" in the old form
-	Prepend        string          `json:"prepend,omitempty"`
+	Prepend        string          `json:"prepend"`       // always sent: prefix then means a filter
 	Prefix         string          `json:"prefix,omitempty"`
 	Suffix         string          `json:"suffix,omitempty"` // old form
 	DryRun         bool            `json:"dry_run,omitempty"`
-	Workers        int             `json:"num-workers,omitempty"`
+	Force          bool            `json:"force,omitempty"`
+	LatestVer      bool            `json:"latest-ver,omitempty"`
+	Sync           bool            `json:"synchronize,omitempty"` // delete in the destination what the source lacks
+	NonRecursive   bool            `json:"non-recurs,omitempty"`
+	Workers        int             `json:"num-workers,omitempty"` // 0: the target's choice, -1: one
 	ContinueOnErr  bool            `json:"coer,omitempty"`
+	Objects        []string        `json:"objnames,omitempty"`
+	Template       string          `json:"template,omitempty"`
+	To             *Bucket         `json:"tobck,omitempty"`
 }
 
 // JobQuery selects jobs. Keys match case-insensitively.
 type JobQuery struct {
 	ID     string  `json:"id,omitempty"`
 	Kind   string  `json:"kind,omitempty"`
-	Active *bool   `json:"show_active,omitempty"`
-	Bck    *Bucket `json:"bck,omitempty"`
+	Active *bool   `json:"show_active,omitempty"` // true: only what has not ended
+	Bck    *Bucket `json:"bck,omitempty"`         // that it reads or writes
+	// Node, or DaemonID as the Python SDK calls it, is the only target to ask.
+	Node     string `json:"node,omitempty"`
+	DaemonID string `json:"DaemonID,omitempty"`
+}
+
+// Target is the one target that is asked about; "" means all.
+func (q *JobQuery) Target() string { return cmp.Or(q.Node, q.DaemonID) }
+
+// Matches tells whether a query selects a job.
+func (q *JobQuery) Matches(s *Snap) bool {
+	of := func(b Bucket) bool { return b.Name == q.Bck.Name }
+	return (q.ID == "" || q.ID == s.ID) && (q.Kind == "" || q.Kind == s.Kind) &&
+		(q.Bck == nil || q.Bck.Name == "" || of(s.Bck) || of(s.SrcBck) || of(s.DstBck))
 }
 
 // JobStatus is the reply to what=status. EndTime is Unix nanoseconds, 0 while
@@ -58,8 +81,12 @@ type Snap struct {
 	Idle     bool      `json:"is_idle"`
 }
 
+// Idling tells a kind of job that clients await by its being idle, rather than
+// by its end.
+func Idling(kind string) bool { return kind == ActETLObjects || kind == ActCopyObjects }
+
 // SnapStats counts objects and bytes: processed here, sent to other targets,
-// received from them. LocBytes are those of the source objects.
+// received from them. The bytes are those of the results.
 type SnapStats struct {
 	LocObjs  int64 `json:"loc-objs,string"`
 	LocBytes int64 `json:"loc-bytes,string"`
@@ -76,8 +103,8 @@ type SnapExt struct {
 	// the source to the result stored: a histogram in HdrHistogram's V2
 	// compressed encoding, base64.
 	ObjectTimes string `json:"object-times,omitempty"`
-	// ResultBytes is the size of all results together.
-	ResultBytes int64 `json:"result-bytes"`
+	// SourceBytes is the size of all source objects together.
+	SourceBytes int64 `json:"source-bytes"`
 	// Failed counts objects that failed.
 	Failed int64 `json:"failed"`
 }

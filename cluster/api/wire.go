@@ -22,6 +22,8 @@ const (
 	QparamPipeline  = "etl_pipeline"
 	QparamLatestVer = "latest-ver"
 	QparamBckTo     = "bck_to"
+	QparamObjTo     = "object_to"
+	QparamSync      = "synchronize"
 	QparamProxyID   = "pid" // of the proxy that redirected
 	QparamUnixTime  = "utm" // when it did: ns in base 36
 	QparamWhat      = "what"
@@ -57,7 +59,13 @@ const (
 	ActDestroyBucket = "destroy-bck"
 	ActList          = "list"
 	ActETLBucket     = "etl-bck"
+	ActCopyBucket    = "copy-bck"
+	ActETLObjects    = "etl-listrange"  // of a list or a template of names
+	ActCopyObjects   = "copy-listrange" // likewise
+	ActDeleteObjects = "delete-listrange"
+	ActRenameObject  = "rename-obj"
 	ActETLInline     = "etl-inline" // kind of an ETL's own xaction
+	ActStart         = "start"
 	ActStop          = "stop"
 )
 

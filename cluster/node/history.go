@@ -36,3 +36,14 @@ func (h *history[T]) get(id string) T {
 	defer h.mu.Unlock()
 	return h.byID[id]
 }
+
+// all lists the values in the order they were added.
+func (h *history[T]) all() []T {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := make([]T, 0, len(h.order))
+	for _, id := range h.order {
+		list = append(list, h.byID[id])
+	}
+	return list
+}

@@ -133,7 +133,8 @@ func TestPlanBucketJob(t *testing.T) {
 		{name: "no destination", value: `{"id":"e"}`, err: `missing "bck_to" query parameter`},
 		{name: "bad destination", value: `{"id":"e"}`, toName: "../x", err: "bucket name is invalid"},
 		{name: "bad ext", value: `{"id":"e","ext":7}`, q: to, err: "failed to unmarshal etl-bck"},
-		{name: "negative workers", value: `{"id":"e","num-workers":-1}`, q: to, err: "must not be negative"},
+		{name: "no workers is one", value: `{"id":"e","num-workers":-1}`, q: to, want: bucketJob{ETL: "e", To: "dst", Workers: 1}},
+		{name: "prepend and synchronize", value: `{"id":"e","prepend":"x","synchronize":true}`, q: to, err: "synchronize needs the same names"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

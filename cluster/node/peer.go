@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/store"
 )
 
 // Paths of calls between nodes. They are this cluster's own: no client sees
@@ -31,8 +32,11 @@ const (
 	pathJobBegin   = pathInternal + "job/begin"
 	pathJobCommit  = pathInternal + "job/commit"
 	pathJobAbort   = pathInternal + "job/abort"
-	pathJobSnap    = pathInternal + "job/snap"
+	pathJobQuery   = pathInternal + "job/query"
+	pathJobErrors  = pathInternal + "job/errors"
 	pathJobFailed  = pathInternal + "job/failed"
+	pathMissing    = pathInternal + "missing"
+	pathObject     = pathInternal + "object/" // and the escaped uname
 )
 
 // Headers of calls between nodes.
@@ -104,14 +108,21 @@ func (p *peers) call(ctx context.Context, base, path string, in, out any) error 
 }
 
 // put sends an object to another target.
-func (p *peers) put(ctx context.Context, url string, body io.Reader, size int64) error {
+func (p *peers) put(url string, body io.Reader, opt store.PutOptions) error {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)
 	defer fasthttp.ReleaseResponse(resp)
 	req.SetRequestURI(url)
 	req.URI().DisablePathNormalizing = true
 	req.Header.SetMethod(fasthttp.MethodPut)
-	req.SetBodyStream(body, int(size))
+	if opt.Expect.Value != "" {
+		req.Header.Set(api.HdrChecksumType, opt.Expect.Type)
+		req.Header.Set(api.HdrChecksumValue, opt.Expect.Value)
+	}
+	for k, v := range opt.Custom {
+		req.Header.Add(api.HdrCustomMD, k+"="+v)
+	}
+	req.SetBodyStream(body, int(opt.Size))
 	// However long the object takes: its transformer's stalls end it, and a
 	// target that does not take it makes every single write time out.
 	return p.send(req, resp, p.http.Do)

@@ -209,6 +209,12 @@ func (p *Proxy) redirectObject(ctx *fasthttp.RequestCtx, path, query string) err
 	if _, ok := s.Buckets[bucket]; !ok {
 		return errNoBucket(bucket)
 	}
+	// A PUT that makes another object of this one.
+	if etl := q.Get(api.QparamETLName); etl != "" && ctx.IsPut() && q.Get(api.QparamObjTo) != "" {
+		if _, _, ok := s.ETL(etl); !ok {
+			return api.Errorf(fasthttp.StatusBadRequest, "", "ETL %s doesn't exist", etl)
+		}
+	}
 	owner, err := s.Map.Owner(api.AIS(bucket), object)
 	if err != nil {
 		return err

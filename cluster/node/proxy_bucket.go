@@ -48,7 +48,7 @@ func (p *Proxy) buckets(ctx *fasthttp.RequestCtx, path string, q url.Values) err
 	case fasthttp.MethodPost:
 		return p.bucketAction(ctx, name, q)
 	case fasthttp.MethodDelete:
-		return p.destroyBucket(ctx, name)
+		return p.deleteBucket(ctx, name, q)
 	}
 	methodNotAllowed(ctx, "DELETE, GET, HEAD, PATCH, POST")
 	return nil
@@ -79,8 +79,8 @@ func (p *Proxy) bucketAction(ctx *fasthttp.RequestCtx, bucket string, q url.Valu
 	case api.ActCreateBucket:
 		_, err := p.createBucket(bucket)
 		return err
-	case api.ActETLBucket:
-		return p.transformBucket(ctx, bucket, &a, q)
+	case api.ActETLBucket, api.ActCopyBucket, api.ActETLObjects, api.ActCopyObjects:
+		return p.beginJob(ctx, bucket, &a, q)
 	}
 	return api.Errorf(fasthttp.StatusBadRequest, "", "invalid action %q", a.Action)
 }
@@ -103,12 +103,17 @@ func errBucketExists(bucket string) error {
 	return api.Errorf(fasthttp.StatusConflict, api.KindBucketExists, "bucket %q already exists", api.AIS(bucket).String())
 }
 
-func (p *Proxy) destroyBucket(ctx *fasthttp.RequestCtx, bucket string) error {
+// deleteBucket destroys a bucket, or deletes some of its objects.
+func (p *Proxy) deleteBucket(ctx *fasthttp.RequestCtx, bucket string, q url.Values) error {
 	var a action
 	if err := p.readJSON(ctx, &a); err != nil {
 		return err
 	}
-	if a.Action != api.ActDestroyBucket {
+	switch a.Action {
+	case api.ActDeleteObjects:
+		return p.beginJob(ctx, bucket, &a, q)
+	case api.ActDestroyBucket:
+	default:
 		return api.Errorf(fasthttp.StatusBadRequest, "", "invalid action %q", a.Action)
 	}
 	if _, ok := p.state().Buckets[bucket]; !ok {

@@ -19,7 +19,7 @@ import (
 const etlMethods = "DELETE, GET, POST, PUT"
 
 // etl answers everything under /v1/etl.
-func (p *Proxy) etl(ctx *fasthttp.RequestCtx, path string, _ url.Values) error {
+func (p *Proxy) etl(ctx *fasthttp.RequestCtx, path string, q url.Values) error {
 	rest, err := url.PathUnescape(strings.Trim(strings.TrimPrefix(path, api.PathETL), "/"))
 	if err != nil {
 		return p.errURI(ctx)
@@ -36,7 +36,7 @@ func (p *Proxy) etl(ctx *fasthttp.RequestCtx, path string, _ url.Values) error {
 		if name == "" {
 			return p.listETLs(ctx)
 		}
-		return p.getETL(ctx, name, sub)
+		return p.getETL(ctx, name, sub, q.Get(api.QparamUUID))
 	case fasthttp.MethodPost:
 		return p.postETL(ctx, name, sub)
 	case fasthttp.MethodDelete:

@@ -60,7 +60,7 @@ func (p *Proxy) listETLs(ctx *fasthttp.RequestCtx) error {
 	return writeJSON(ctx, list)
 }
 
-func (p *Proxy) getETL(ctx *fasthttp.RequestCtx, name, sub string) error {
+func (p *Proxy) getETL(ctx *fasthttp.RequestCtx, name, sub, job string) error {
 	name, e, err := p.findETL(name)
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func (p *Proxy) getETL(ctx *fasthttp.RequestCtx, name, sub string) error {
 	what, tid, _ := strings.Cut(sub, "/")
 	switch {
 	case sub == "":
-		return p.viewETL(ctx, name, e)
+		return p.viewETL(ctx, name, e, job)
 	case sub == "health":
 		return p.etlHealth(ctx, name, e)
 	case what == "logs":
@@ -77,14 +77,40 @@ func (p *Proxy) getETL(ctx *fasthttp.RequestCtx, name, sub string) error {
 	return p.errURI(ctx)
 }
 
-func (p *Proxy) viewETL(ctx *fasthttp.RequestCtx, name string, e meta.ETL) error {
+// viewETL tells how an ETL was made, and which objects failed: in inline
+// requests, or in a job.
+func (p *Proxy) viewETL(ctx *fasthttp.RequestCtx, name string, e meta.ETL, job string) error {
 	d := api.ETLDetails{ETLSpec: e.Spec, Init: e.Spec, Stage: e.Stage, Reason: e.Reason}
-	if e.Stage == api.StageRunning {
+	switch {
+	case job != "" && job != e.XactID && job != name:
+		d.Errors = p.jobErrors(job)
+	case e.Stage == api.StageRunning:
 		for _, info := range p.askETL(name, e.XactID) {
 			d.Errors = append(d.Errors, info.Errors...)
 		}
 	}
+	slices.SortStableFunc(d.Errors, func(a, b api.ObjError) int { return strings.Compare(a.Object, b.Object) })
 	return writeJSON(ctx, d)
+}
+
+// jobErrors are the objects of a job that failed, as far as targets remember.
+func (p *Proxy) jobErrors(id string) (list []api.ObjError) {
+	var mu sync.Mutex
+	ctx, cancel := context.WithTimeout(p.ctx, peerTimeout)
+	defer cancel()
+	for tid, err := range each(p.state().Map.Targets, func(t *api.NodeInfo) error {
+		var part []api.ObjError
+		if err := p.peers.call(ctx, t.ControlNet.URL, pathJobErrors, jobRef{ID: id}, &part); err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		list = append(list, part...)
+		return nil
+	}) {
+		p.log.Warn("job errors", keyJob, id, keyTarget, tid, keyErr, err)
+	}
+	return list
 }
 
 // running refuses what a stopped ETL cannot tell.

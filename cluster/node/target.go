@@ -32,6 +32,7 @@ type Target struct {
 	store   *store.Store
 	pods    pod.Runtime
 	etls    etlTable
+	ended   history[api.Snap] // runs of ETLs that have ended
 	jobs    targetJobs
 	applied applied // guarded by node.stateMu
 }
@@ -99,6 +100,10 @@ func (t *Target) internal(ctx *fasthttp.RequestCtx, path string) error {
 	if err := t.checkSecret(ctx); err != nil {
 		return err
 	}
+	if strings.HasPrefix(path, pathObject) {
+		_, query := rawPath(ctx)
+		return t.peerObject(ctx, path, query)
+	}
 	switch path {
 	case pathState:
 		return handle(t.node, ctx, func(s *meta.State) (any, error) { return nil, t.replaceState(s) })
@@ -118,8 +123,12 @@ func (t *Target) internal(ctx *fasthttp.RequestCtx, path string) error {
 		return handle(t.node, ctx, t.commitJob)
 	case pathJobAbort:
 		return handle(t.node, ctx, t.abortJob)
-	case pathJobSnap:
-		return handle(t.node, ctx, t.jobSnap)
+	case pathJobQuery:
+		return handle(t.node, ctx, t.queryJobs)
+	case pathJobErrors:
+		return handle(t.node, ctx, t.jobErrors)
+	case pathMissing:
+		return handle(t.node, ctx, t.missing)
 	}
 	return t.errURI(ctx)
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"io"
 	"net/url"
+	"strings"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"github.com/etlbench/etlbench/cluster/api"
 	"github.com/etlbench/etlbench/cluster/comm"
@@ -14,7 +17,9 @@ import (
 // delivery is one object that is to be made of another one and stored where it
 // belongs: for a job, or for a client's single object.
 type delivery struct {
-	etl              *runningETL
+	etl              *runningETL // nil: the object is copied as it is
+	pipeline         []string    // ETLs that it passes through behind etl
+	latest           bool        // latest-ver, told to the transformer
 	fromBucket, from string
 	toBucket, to     string
 	job              string        // credited on the target that stores it; "" for none
@@ -29,8 +34,11 @@ type delivered struct {
 	sent           bool  // to another target
 }
 
-// deliver transforms an object and stores the result where it belongs.
+// deliver makes an object and stores it where it belongs.
 func (t *Target) deliver(ctx context.Context, d *delivery) (r delivered, err error) {
+	if d.etl == nil {
+		return t.copyObject(ctx, d)
+	}
 	limit := d.timeout
 	if limit == 0 {
 		limit = d.etl.timeout
@@ -40,15 +48,33 @@ func (t *Target) deliver(ctx context.Context, d *delivery) (r delivered, err err
 		return r, err
 	}
 	r.source = x.size
-	r.sent, err = t.storeResult(ctx, d, x.body, x.Size)
+	r.sent, err = t.storeResult(ctx, d, x.body, store.PutOptions{Size: x.Size})
 	x.done(t, err)
 	r.result = x.body.n
 	return r, err
 }
 
-// storeResult stores what a delivery made, of size bytes (-1 when unknown),
-// and tells whether that was on another target.
-func (t *Target) storeResult(ctx context.Context, d *delivery, body io.Reader, size int64) (sent bool, err error) {
+// copyObject stores an object again, with its checksum verified on the way and
+// its custom metadata.
+func (t *Target) copyObject(ctx context.Context, d *delivery) (r delivered, err error) {
+	o, err := t.openObject(d.fromBucket, d.from)
+	if err != nil {
+		return r, err
+	}
+	defer o.Close()
+	r.source, r.result = o.Size, o.Size
+	if d.dryRun {
+		return r, nil
+	}
+	// Not a fileBody: that one closes the object.
+	body := io.NewSectionReader(o, 0, o.Size)
+	r.sent, err = t.storeResult(ctx, d, body, store.PutOptions{Size: o.Size, Expect: o.Checksum, Custom: o.Custom})
+	return r, err
+}
+
+// storeResult stores what a delivery made and tells whether that was on
+// another target.
+func (t *Target) storeResult(ctx context.Context, d *delivery, body io.Reader, opt store.PutOptions) (sent bool, err error) {
 	if d.dryRun {
 		_, err := comm.Copy(io.Discard, body)
 		return false, err
@@ -61,11 +87,21 @@ func (t *Target) storeResult(ctx context.Context, d *delivery, body io.Reader, s
 		return false, err
 	}
 	if owner.ID == t.cfg.ID {
-		_, err := t.store.Put(ctx, d.toBucket, d.to, body, store.PutOptions{Size: size})
-		return false, t.explainMissing(d.toBucket, d.to, err)
+		if _, err := t.store.Put(ctx, d.toBucket, d.to, body, opt); err != nil {
+			return false, t.putFailed(d.toBucket, d.to, err)
+		}
+		return false, nil
 	}
-	u := owner.DataNet.URL + api.PathETLObject + "/" + d.etl.name + "/" + d.etl.secret + "/" +
-		api.EscapeUname(api.AIS(d.toBucket).Uname(d.to)) + "?" +
-		url.Values{api.QparamOWT: {"3"}, api.QparamUUID: {d.job}}.Encode()
-	return true, t.peers.put(ctx, u, body, size)
+	u := owner.DataNet.URL + pathObject + api.EscapeUname(api.AIS(d.toBucket).Uname(d.to)) + "?" +
+		url.Values{api.QparamUUID: {d.job}}.Encode()
+	return true, t.peers.put(u, body, opt)
+}
+
+// peerObject stores an object that another target sends.
+func (t *Target) peerObject(ctx *fasthttp.RequestCtx, path, query string) error {
+	uname, err := url.PathUnescape(strings.TrimPrefix(path, pathObject))
+	if err != nil || !ctx.IsPut() {
+		return t.errURI(ctx)
+	}
+	return t.storeUname(ctx, uname, query)
 }

@@ -28,14 +28,13 @@ type runningETL struct {
 	pod                pod.Pod       // nil when the start failed
 	link               comm.Link
 	objects, in, out   atomic.Int64
-	mu                 sync.Mutex
-	errors             []api.ObjError // the last ones; guarded by mu
+	errors             objErrors // of inline requests
+	start              time.Time
 	stopped            sync.Once
 	gone               chan struct{} // closed when stop is through
+	end                time.Time     // valid then
+	onGone             func()        // called then
 }
-
-// keepErrors is how many failed objects are remembered.
-const keepErrors = 256
 
 // errStopped ends what an ETL does when it is stopped.
 var errStopped = errors.New("the ETL was stopped")
@@ -43,7 +42,11 @@ var errStopped = errors.New("the ETL was stopped")
 // stop ends the pod and what waits for it. It is safe to call twice.
 func (r *runningETL) stop() {
 	r.stopped.Do(func() {
-		defer close(r.gone)
+		defer func() {
+			r.end = time.Now()
+			close(r.gone)
+			r.onGone()
+		}()
 		r.cancel(errStopped)
 		<-r.ready
 		if r.pod == nil {
@@ -52,16 +55,6 @@ func (r *runningETL) stop() {
 		_ = r.pod.Stop(context.Background())
 		_ = r.link.Close()
 	})
-}
-
-// failed remembers an object that failed.
-func (r *runningETL) failed(object string, e *api.Error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.errors) == keepErrors {
-		r.errors = append(r.errors[:0], r.errors[1:]...)
-	}
-	r.errors = append(r.errors, api.ObjError{Object: object, Msg: e.Message, Code: e.Status})
 }
 
 // startETL starts the pod of an ETL that the state has, and answers when it is
@@ -82,7 +75,8 @@ func (t *Target) startETL(ref *etlRef) (any, error) {
 	}
 	ctx, cancel := context.WithCancelCause(t.ctx)
 	r := &runningETL{name: ref.Name, xact: e.XactID, secret: e.Secret, typ: pl.typ, timeout: pl.object,
-		ctx: ctx, cancel: cancel, ready: make(chan struct{}), gone: make(chan struct{})}
+		start: time.Now(), ctx: ctx, cancel: cancel, ready: make(chan struct{}), gone: make(chan struct{})}
+	r.onGone = func() { t.ended.add(r.xact, r.snap()) }
 	t.etls.awaitGone(ref.Name)
 	if !t.etls.add(r) {
 		cancel(nil)
@@ -159,10 +153,7 @@ func (t *Target) etlInfo(ref *etlRef) (any, error) {
 	if r == nil {
 		return etlInfo{}, nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return etlInfo{Running: true, Objects: r.objects.Load(), In: r.in.Load(), Out: r.out.Load(),
-		Errors: append([]api.ObjError{}, r.errors...)}, nil
+	return etlInfo{Running: true, Objects: r.objects.Load(), In: r.in.Load(), Out: r.out.Load(), Errors: r.errors.all()}, nil
 }
 
 func (t *Target) etlLogs(ref *etlRef) (any, error) {

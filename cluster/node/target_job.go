@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,21 +13,21 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/etlbench/etlbench/cluster/api"
-	"github.com/etlbench/etlbench/cluster/store"
 )
 
 // targetJob is this target's part of a job.
 type targetJob struct {
 	job    bucketJob
-	etl    *runningETL
+	etl    *runningETL // nil for jobs that transform nothing
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	errors objErrors
 
 	mu     sync.Mutex // guards what follows
 	start  time.Time  // zero before the commit
 	end    time.Time  // zero while it runs
 	stats  api.SnapStats
-	result int64 // bytes of all results
+	source int64 // bytes of all source objects
 	failed int64
 	err    string // of the first object that failed, or what ended the job
 	abort  bool
@@ -38,10 +39,8 @@ type targetJobs struct{ history[*targetJob] }
 
 // abortOf aborts the jobs of one run of an ETL.
 func (l *targetJobs) abortOf(xact, reason string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, j := range l.byID {
-		if j.job.XactID == xact {
+	for _, j := range l.all() {
+		if xact != "" && j.job.XactID == xact {
 			j.stop(reason)
 		}
 	}
@@ -80,13 +79,21 @@ const (
 // beginJob checks that this target can do its part. Nothing is done before the
 // commit.
 func (t *Target) beginJob(job *bucketJob) (any, error) {
-	r := t.etls.get(job.ETL)
-	if r == nil || r.xact != job.XactID {
-		return nil, api.Errorf(fasthttp.StatusNotFound, api.KindNotFound, "%s: %s does not exist", t.name(), job.ETL)
+	j := &targetJob{job: *job, times: hdrhistogram.New(minObjectTime, maxObjectTime, 3)}
+	parent := t.ctx
+	if job.transforms() {
+		if j.etl = t.etls.get(job.ETL); j.etl == nil || j.etl.xact != job.XactID {
+			return nil, api.Errorf(fasthttp.StatusNotFound, api.KindNotFound, "%s: %s does not exist", t.name(), job.ETL)
+		}
+		parent = j.etl.ctx
 	}
-	ctx, cancel := context.WithCancelCause(r.ctx)
-	t.jobs.add(job.ID, &targetJob{job: *job, etl: r, ctx: ctx, cancel: cancel,
-		times: hdrhistogram.New(minObjectTime, maxObjectTime, 3)})
+	for _, name := range job.Pipeline {
+		if t.etls.get(name) == nil {
+			return nil, t.errNoMember(name)
+		}
+	}
+	j.ctx, j.cancel = context.WithCancelCause(parent)
+	t.jobs.add(job.ID, j)
 	return nil, nil
 }
 
@@ -112,7 +119,7 @@ func (t *Target) abortJob(ref *jobRef) (any, error) {
 	return nil, nil
 }
 
-// jobWorkers is how many objects a target transforms at once when the request
+// jobWorkers is how many objects a target has in hand at once when the request
 // does not say: two for each CPU, so that reading and writing overlap with
 // what the pod computes.
 func jobWorkers(job *bucketJob) int {
@@ -122,10 +129,7 @@ func jobWorkers(job *bucketJob) int {
 	return 2 * runtime.GOMAXPROCS(0)
 }
 
-// listPage is how many names a job's walk reads at once.
-const listPage = 1000
-
-// runJob walks this target's own objects and transforms them.
+// runJob takes this target's own objects through the job.
 func (t *Target) runJob(j *targetJob) {
 	names := make(chan string)
 	var wg sync.WaitGroup
@@ -136,9 +140,12 @@ func (t *Target) runJob(j *targetJob) {
 			}
 		})
 	}
-	err := t.walk(j, names)
+	err := t.sources(j, names)
 	close(names)
 	wg.Wait()
+	if err == nil && j.job.Sync && !j.job.DryRun {
+		err = t.dropExtra(j)
+	}
 	// The ETL or the node may have ended after the last name was handed out;
 	// then objects were left out.
 	if err == nil && j.ctx.Err() != nil {
@@ -157,33 +164,6 @@ func (t *Target) runJob(j *targetJob) {
 	}
 }
 
-func (t *Target) walk(j *targetJob, names chan<- string) error {
-	opt := store.ListOptions{Prefix: j.job.Prefix, Limit: listPage}
-	for {
-		infos, more, err := t.store.List(j.job.From, opt)
-		if err != nil {
-			return t.explainMissing(j.job.From, "", err)
-		}
-		for _, i := range infos {
-			select {
-			case names <- i.Name:
-			case <-j.ctx.Done():
-				return context.Cause(j.ctx)
-			}
-			opt.After = i.Name
-		}
-		if !more {
-			return nil
-		}
-	}
-}
-
-// delivery is what a job does with one object.
-func (j *targetJob) delivery(name string) *delivery {
-	return &delivery{etl: j.etl, fromBucket: j.job.From, from: name, toBucket: j.job.To, to: j.job.Rename.apply(name),
-		job: j.job.ID, timeout: time.Duration(j.job.Timeout), dryRun: j.job.DryRun}
-}
-
 // tellFailed tells the primary that this part of a job was aborted, so that
 // the other targets stop too.
 func (t *Target) tellFailed(j *targetJob, reason string) {
@@ -194,64 +174,117 @@ func (t *Target) tellFailed(j *targetJob, reason string) {
 	}
 }
 
-// jobObject transforms one object and records how that went.
+// delivery is what a job does with one object.
+func (j *targetJob) delivery(name string) *delivery {
+	return &delivery{etl: j.etl, pipeline: j.job.Pipeline, latest: j.job.LatestVer,
+		fromBucket: j.job.From, from: name, toBucket: j.job.To, to: j.job.Rename.apply(name),
+		job: j.job.ID, timeout: time.Duration(j.job.Timeout), dryRun: j.job.DryRun}
+}
+
+// jobObject does what the job is about with one object and records how that
+// went.
 func (t *Target) jobObject(j *targetJob, name string) {
 	if j.ctx.Err() != nil {
 		return
 	}
 	begin := time.Now()
-	d, err := t.deliver(j.ctx, j.delivery(name))
-	took := time.Since(begin)
-	if err != nil && j.ctx.Err() != nil {
-		return // aborted: not this object's failure
+	var (
+		d   delivered
+		err error
+	)
+	if j.job.deletes() {
+		err = t.deleteObject(j.job.From, name)
+	} else {
+		d, err = t.deliver(j.ctx, j.delivery(name))
 	}
-	j.mu.Lock()
-	if err == nil {
-		j.stats.LocObjs++
-		j.stats.LocBytes += d.source
-		j.result += d.result
-		if d.sent {
-			j.stats.OutObjs++
-			j.stats.OutBytes += d.result
-		}
-		_ = j.times.RecordValue(min(max(int64(took), minObjectTime), maxObjectTime))
-		j.mu.Unlock()
+	if err != nil {
+		t.jobObjectFailed(j, name, err)
 		return
 	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.stats.LocObjs++
+	j.stats.LocBytes += d.result
+	j.source += d.source
+	if d.sent {
+		j.stats.OutObjs++
+		j.stats.OutBytes += d.result
+	}
+	_ = j.times.RecordValue(min(max(int64(time.Since(begin)), minObjectTime), maxObjectTime))
+}
+
+func (t *Target) jobObjectFailed(j *targetJob, name string, err error) {
+	e := t.apiError(err)
+	// Only a list names objects that must be there: a template stands for
+	// some that need not, and what a walk has found may be gone meanwhile.
+	missing := e.Status == fasthttp.StatusNotFound && (e.Kind == api.KindNotFound || e.Kind == "" && j.job.deletes())
+	if missing && len(j.job.Objects) == 0 {
+		return
+	}
+	if j.ctx.Err() != nil {
+		return // aborted: not this object's failure
+	}
+	j.errors.add(api.AIS(j.job.From).String()+"/"+name, e)
+	j.mu.Lock()
 	j.failed++
-	msg := fmt.Sprintf("%s/%s: %s", api.AIS(j.job.From), name, oneLine(err))
 	if j.err == "" {
-		j.err = msg
+		j.err = oneLine(e)
 	}
 	j.mu.Unlock()
-	t.log.Warn("transform", keyJob, j.job.ID, keyObject, name, keyErr, err)
+	t.log.Warn("object failed", keyJob, j.job.ID, keyObject, name, keyErr, err)
 	if !j.job.Continue {
-		j.stop(msg)
+		j.stop(oneLine(e))
 	}
 }
 
-// jobSnap tells how this target's part of a job stands.
-func (t *Target) jobSnap(ref *jobRef) (any, error) {
-	j := t.jobs.get(ref.ID)
-	if j == nil {
-		return nil, api.Errorf(fasthttp.StatusNotFound, api.KindNotFound, "%s: job %s is not known here", t.name(), ref.ID)
-	}
+// snap tells how this target's part of a job stands.
+func (j *targetJob) snap() (api.Snap, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	times, err := j.times.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
 	if err != nil {
-		return nil, err
+		return api.Snap{}, err
 	}
 	s := api.Snap{
-		Ext:   &api.SnapExt{ObjectTimes: string(times), ResultBytes: j.result, Failed: j.failed},
-		Start: j.start, End: j.end, Bck: api.AIS(j.job.To), SrcBck: api.AIS(j.job.From), DstBck: api.AIS(j.job.To),
-		ID: j.job.ID, Kind: j.job.Kind, CtlMsg: j.job.ETL, GlobID: "0", Stats: j.stats, Aborted: j.abort && !j.end.IsZero(),
-		Idle: !j.end.IsZero(),
+		Ext:   &api.SnapExt{ObjectTimes: string(times), SourceBytes: j.source, Failed: j.failed},
+		Start: j.start, End: j.end, Bck: api.AIS(j.job.From), SrcBck: api.AIS(j.job.From), DstBck: api.AIS(j.job.To),
+		ID: j.job.ID, Kind: j.job.Kind, CtlMsg: j.job.describe(), GlobID: "0", Stats: j.stats,
+		Aborted: j.abort && !j.end.IsZero(), Idle: !j.end.IsZero(),
+	}
+	if !api.Idling(j.job.Kind) && j.job.To != "" {
+		s.Bck = api.AIS(j.job.To)
+	}
+	msg := j.err
+	if j.failed > 1 {
+		msg = strings.TrimSuffix(fmt.Sprintf("%s (and %d more errors", msg, j.failed-1), "s")
+		if j.failed > 2 {
+			msg += "s"
+		}
+		msg += ")"
 	}
 	if j.abort {
-		s.AbortErr = j.err
+		s.AbortErr = msg
 	} else {
-		s.Err = j.err
+		s.Err = msg
 	}
 	return s, nil
+}
+
+// describe says in a few words what the job does.
+func (j *bucketJob) describe() string {
+	what := "cp " + api.AIS(j.From).String()
+	switch {
+	case j.deletes():
+		return "rm " + api.AIS(j.From).String()
+	case j.transforms():
+		what = "etl " + strings.Join(append([]string{j.ETL}, j.Pipeline...), "=>") + " " + api.AIS(j.From).String()
+	}
+	what += "=>" + api.AIS(j.To).String()
+	if j.Rename.Prepend != "" {
+		what += "/" + j.Rename.Prepend
+	}
+	if j.DryRun {
+		what += ", dry run"
+	}
+	return what
 }

@@ -39,15 +39,23 @@ func (t *Target) object(ctx *fasthttp.RequestCtx, path, query string) error {
 		if err := t.checkRedirected(ctx, q); err != nil {
 			return err
 		}
+		if to := q.Get(api.QparamObjTo); to != "" {
+			return t.deriveObject(bucket, object, to, q)
+		}
 		_, err := t.putObject(ctx, bucket, object, q)
 		return err
+	case fasthttp.MethodPost:
+		if err := t.checkRedirected(ctx, q); err != nil {
+			return err
+		}
+		return t.objectAction(ctx, bucket, object)
 	case fasthttp.MethodDelete:
 		if err := t.checkRedirected(ctx, q); err != nil {
 			return err
 		}
 		return t.deleteObject(bucket, object)
 	}
-	methodNotAllowed(ctx, "DELETE, GET, HEAD, PUT")
+	methodNotAllowed(ctx, "DELETE, GET, HEAD, POST, PUT")
 	return nil
 }
 

@@ -23,28 +23,18 @@ func (t *Target) podObject(ctx *fasthttp.RequestCtx, path, query string) error {
 	if err != nil {
 		return t.errURI(ctx)
 	}
-	bucket, object, err := api.ParseUname(uname)
-	if err == nil {
-		err = api.CheckObjectName(object)
+	if ctx.IsPut() {
+		return t.storeUname(ctx, uname, query)
 	}
+	bucket, object, err := unameObject(uname)
 	if err != nil {
-		return api.Errorf(fasthttp.StatusBadRequest, api.KindInvalidPath, "%v", err)
+		return err
 	}
 	switch string(ctx.Method()) {
 	case fasthttp.MethodGet:
 		return t.getObject(ctx, bucket, object)
 	case fasthttp.MethodHead:
 		return t.headObject(ctx, bucket, object)
-	case fasthttp.MethodPut:
-		q, err := parseQuery(query)
-		if err != nil {
-			return err
-		}
-		i, err := t.putObject(ctx, bucket, object, q)
-		if err == nil {
-			t.jobs.received(q.Get(api.QparamUUID), i.Size)
-		}
-		return err
 	}
 	methodNotAllowed(ctx, "GET, HEAD, PUT")
 	return nil
@@ -60,4 +50,33 @@ func (t *Target) checkPod(etl, secret string) error {
 		return api.Errorf(fasthttp.StatusBadRequest, "", "unrecognized request source")
 	}
 	return nil
+}
+
+// unameObject is the bucket and the object of a uname, or of bucket/object.
+func unameObject(uname string) (bucket, object string, err error) {
+	bucket, object, err = api.ParseUname(uname)
+	if err == nil {
+		err = api.CheckObjectName(object)
+	}
+	if err != nil {
+		return "", "", api.Errorf(fasthttp.StatusBadRequest, api.KindInvalidPath, "%v", err)
+	}
+	return bucket, object, nil
+}
+
+// storeUname stores what a job has made, and credits the job.
+func (t *Target) storeUname(ctx *fasthttp.RequestCtx, uname, query string) error {
+	bucket, object, err := unameObject(uname)
+	if err != nil {
+		return err
+	}
+	q, err := parseQuery(query)
+	if err != nil {
+		return err
+	}
+	i, err := t.putObject(ctx, bucket, object, q)
+	if err == nil {
+		t.jobs.received(q.Get(api.QparamUUID), i.Size)
+	}
+	return err
 }

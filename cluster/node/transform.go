@@ -62,6 +62,8 @@ type transformation struct {
 	size int64         // of the source, bytes
 	etl  *runningETL
 	name string // ais://bucket/object
+	// job tells that a job keeps the failure.
+	job  bool
 	stop func()
 }
 
@@ -76,7 +78,7 @@ func (t *Target) transform(ctx context.Context, r *runningETL, bucket, object st
 	ctx, stall, stop := withStall(ctx, limit)
 	req.Bucket, req.Name, req.Uname = bucket, object, api.AIS(bucket).Uname(object)
 	req.Open = func() (comm.Object, error) { return src.take(stall) }
-	x := &transformation{size: src.size, etl: r, name: api.AIS(bucket).String() + "/" + object, stop: stop}
+	x := &transformation{size: src.size, etl: r, job: !inline, name: api.AIS(bucket).String() + "/" + object, stop: stop}
 	call := r.link.Offline
 	if inline {
 		call = r.link.Inline
@@ -95,8 +97,9 @@ func (t *Target) transform(ctx context.Context, r *runningETL, bucket, object st
 
 // transformFailed remembers a failure with its ETL.
 func (t *Target) transformFailed(x *transformation, err error) error {
-	e := t.apiError(err)
-	x.etl.failed(x.name, e)
+	if !x.job {
+		x.etl.errors.add(x.name, t.apiError(err))
+	}
 	return err
 }
 
