@@ -133,7 +133,7 @@ var floors = map[string]string{
 	"":                    "* cobra go-pretty/v6/table xxhash/v2 x/term x/sys/unix",
 	"cluster/api":         "xxhash/v2 msgp/msgp",
 	"cluster/child":       "",
-	"cluster/comm":        "cluster/api fasthttp x/sys/unix",
+	"cluster/comm":        "cluster/api fasthttp fasthttp/websocket cenkalti/backoff/v5 x/sys/unix",
 	"cluster/pod":         "cluster/api cluster/child api/core/v1 sigs.k8s.io/yaml",
 	"cluster/pod/podtest": "cluster/api cluster/pod testify/require",
 	"cluster/store":       "xxhash/v2 x/sys/unix",

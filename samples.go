@@ -25,17 +25,21 @@ const pythonSuffix = "/python"
 // Pod spec, a Python one by its code.
 func sampleETL(transform, commType string) (*api.ETLSpec, string, error) {
 	name, isPython := strings.CutSuffix(transform, pythonSuffix)
+	// A type that nobody knows is refused by init, which names those there are.
+	typ, _ := comm.Lookup(commType)
 	if isPython {
 		source, ok := python.Sample(name)
 		if !ok {
 			return nil, "", fmt.Errorf("transform %q: there is no Python sample of that name", transform)
 		}
-		return &api.ETLSpec{Code: source, Runtime: json.RawMessage(`"python3"`), Communication: commType}, "python", nil
+		return &api.ETLSpec{Code: source, Runtime: json.RawMessage(`"python3"`), Communication: commType,
+			DirectPut: typ.NeedsDirectPut}, "python", nil
 	}
 	if _, ok := transformers.Lookup(name); !ok {
 		return nil, "", fmt.Errorf("transform %q: have %s", transform, strings.Join(transformers.Names(), ", "))
 	}
-	return &api.ETLSpec{Spec: samplePod(name, commType), Communication: commType}, "go", nil
+	return &api.ETLSpec{Spec: samplePod(name, commType), Communication: commType,
+		DirectPut: typ.NeedsDirectPut}, "go", nil
 }
 
 // checkNames refuses transforms and communication types that do not exist, all

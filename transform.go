@@ -134,6 +134,7 @@ func objectEnv() []string {
 
 func (f *transformFlags) serve(ctx context.Context, e *env, t comm.Transform, announce string) error {
 	s, err := comm.NewServer(comm.ServerConfig{Transform: t, TargetURL: e.get(api.EnvTargetURL),
+		DirectPut: e.get(api.EnvDirectPut) == "true", FQNRoot: e.get(api.EnvFQNRoot),
 		Log: slog.New(slog.NewTextHandler(e.err, nil))})
 	if err != nil {
 		return err

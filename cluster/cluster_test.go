@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"path"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -65,6 +66,12 @@ var transforms = map[string]comm.Transform{
 		os.Exit(7)
 		return nil
 	},
+	// The secret of the ETL, which only its pods know.
+	"secret": func(_ context.Context, dst io.Writer, src io.Reader, _ comm.Info) error {
+		_, _ = io.Copy(io.Discard, src)
+		_, err := io.WriteString(dst, path.Base(os.Getenv(api.EnvTargetURL)))
+		return err
+	},
 	"hang": func(ctx context.Context, _ io.Writer, _ io.Reader, _ comm.Info) error {
 		<-ctx.Done()
 		return ctx.Err()
@@ -83,6 +90,7 @@ func transformer(name string) int {
 		t = comm.Command(argv, os.Environ(), os.Stderr)
 	}
 	s, err := comm.NewServer(comm.ServerConfig{Transform: t, TargetURL: os.Getenv(api.EnvTargetURL),
+		DirectPut: os.Getenv(api.EnvDirectPut) == "true", FQNRoot: os.Getenv(api.EnvFQNRoot),
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -149,7 +157,7 @@ func spec(name, transform, commType string) *api.ETLSpec {
 	if commType == "io" {
 		image, command = "test/shim", fmt.Sprintf("      command: [sh, -c, %q]\n", programs[transform])
 	}
-	return &api.ETLSpec{Name: name, Communication: commType + "://", Spec: fmt.Appendf(nil, `
+	return &api.ETLSpec{Name: name, Communication: commType + "://", DirectPut: commType == "ws", Spec: fmt.Appendf(nil, `
 kind: Pod
 metadata: {name: %s}
 spec:
@@ -388,7 +396,7 @@ func TestETL(t *testing.T) {
 	for name, data := range objects {
 		put(t, c, "src", name, data)
 	}
-	for _, commType := range []string{"hpush", "hpull", "hrev", "io"} {
+	for _, commType := range []string{"hpush", "hpull", "hrev", "io", "ws"} {
 		t.Run(commType, func(t *testing.T) {
 			for _, transform := range []string{"echo", "md5"} {
 				name := "etl-" + transform + "-" + commType
@@ -530,7 +538,7 @@ func TestTransformErrors(t *testing.T) {
 	ctx := t.Context()
 	require.NoError(t, c.Client.CreateBucket(ctx, api.AIS("src")))
 	put(t, c, "src", "o", []byte("x"))
-	for _, commType := range []string{"hpush", "hpull", "hrev", "io"} {
+	for _, commType := range []string{"hpush", "hpull", "hrev", "io", "ws"} {
 		name := "etl-fail-" + commType
 		_, err := c.Client.InitETL(ctx, spec(name, "fail", commType))
 		require.NoError(t, err)

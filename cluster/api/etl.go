@@ -81,8 +81,14 @@ type ETLSpec struct {
 	Timeout       Duration        `json:"timeout,omitempty"` // old name of InitTimeout
 	ObjTimeout    Duration        `json:"obj_timeout,omitempty"`
 	DirectPut     bool            `json:"support_direct_put,omitempty"`
-	Env           []EnvVar        `json:"env,omitempty"`
+	// Argument is what pods are given of an object: "" its bytes, "fqn" its
+	// file's path. "url" is what hpull pods get anyway.
+	Argument string   `json:"argument,omitempty"`
+	Env      []EnvVar `json:"env,omitempty"`
 }
+
+// ArgumentFQN is the Argument of ETLs that read the objects' files.
+const ArgumentFQN = "fqn"
 
 // RuntimeSpec is the object form of ETLSpec.Runtime.
 type RuntimeSpec struct {

@@ -19,6 +19,7 @@ const (
 	QparamETLName   = "etl_name"
 	QparamUUID      = "uuid"
 	QparamETLArgs   = "etl_args"
+	QparamETLFQN    = "etl_fqn" // a file that a pod reads in place of a body
 	QparamPipeline  = "etl_pipeline"
 	QparamLatestVer = "latest-ver"
 	QparamBckTo     = "bck_to"
@@ -51,6 +52,10 @@ const (
 	HdrBucketProps   = "Ais-Bucket-Props"
 	HdrNodeUptime    = "Ais-Node-Uptime"
 	HdrClusterUptime = "Ais-Cluster-Uptime"
+
+	HdrNodeURL         = "Ais-Node-Url"          // where a pod sends its result by itself, comma-separated
+	HdrDirectPutLength = "Ais-Direct-Put-Length" // how many bytes it sent there
+	HdrRetryReason     = "Ais-Etl-Retry-Reason"  // of a pod's 503
 )
 
 // Actions of bodies {"action": …}.
@@ -74,6 +79,9 @@ const (
 	EnvTargetURL   = "AIS_TARGET_URL"
 	EnvDirectPut   = "DIRECT_PUT" // what documents say
 	EnvDirectPutLC = "direct_put" // what real targets set
+	EnvArgType     = "ARG_TYPE"   // "fqn": the pod is given files rather than bytes
+	// EnvFQNRoot is the folder that such files are in; it is this cluster's own.
+	EnvFQNRoot = "ETLBENCH_FQN_ROOT"
 )
 
 // Stages of an ETL.

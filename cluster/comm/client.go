@@ -9,9 +9,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
 // client is an HTTP/1.1 client of one host over pooled connections. It differs
@@ -20,9 +24,10 @@ import (
 // does not deadlock with its target. And it sends a small object together with
 // the header in one write.
 type client struct {
-	addr string // host:port
-	mu   sync.Mutex
-	idle []*clientConn // guarded by mu; last in, first out
+	addr    string // host:port
+	retries int    // of connecting
+	mu      sync.Mutex
+	idle    []*clientConn // guarded by mu; last in, first out
 }
 
 // maxIdle bounds the idle connections of a client.
@@ -38,18 +43,19 @@ type clientConn struct {
 }
 
 // newClient returns a client of the host of a base URL ("http://host:port").
-func newClient(base string) *client {
+func newClient(base string, retries int) *client {
 	addr := base
 	if u, err := url.Parse(base); err == nil && u.Host != "" {
 		addr = u.Host
 	}
-	return &client{addr: addr}
+	return &client{addr: addr, retries: retries}
 }
 
 // call is one request. open is nil for a request without a body.
 type call struct {
 	method, target string // target: escaped path and query
 	open           func() (Object, error)
+	stops          []string // where the result goes: Ais-Node-Url
 }
 
 // do sends a request and returns the reply once its header is there. Closing
@@ -87,12 +93,47 @@ func (c *client) get(ctx context.Context) (*clientConn, error) {
 		return conn, nil
 	}
 	c.mu.Unlock()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", c.addr)
+	conn, err := c.dial(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrPod, err)
+		return nil, err
 	}
 	return &clientConn{Conn: conn, br: bufio.NewReaderSize(conn, 16<<10)}, nil
+}
+
+// dial connects, again and again when the pod takes no connection. ctx ends
+// when the pod has died.
+func (c *client) dial(ctx context.Context) (net.Conn, error) {
+	for wait := newBackOff(c.retries); ; {
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, "tcp", c.addr)
+		if err == nil {
+			return conn, nil
+		}
+		if !wait(ctx) {
+			return nil, c.explain(ctx, err)
+		}
+	}
+}
+
+// newBackOff returns a function that waits before the next of at most n
+// attempts, a second at first and then longer; it is false when there is none,
+// or ctx has ended.
+func newBackOff(n int) func(ctx context.Context) bool {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval = time.Second
+	return func(ctx context.Context) bool {
+		if n--; n < 0 {
+			return false
+		}
+		timer := time.NewTimer(b.NextBackOff())
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+			return false
+		case <-timer.C:
+			return true
+		}
+	}
 }
 
 func (c *client) put(conn *clientConn) {
@@ -184,7 +225,13 @@ func (s *sending) wait() error {
 func send(conn *clientConn, host string, r call) (*sending, error) {
 	var head bytes.Buffer
 	fmt.Fprintf(&head, "%s %s HTTP/1.1\r\nHost: %s\r\n", r.method, r.target, host)
+	if len(r.stops) > 0 {
+		fmt.Fprintf(&head, "%s: %s\r\n", hdrNodeURL, strings.Join(r.stops, ","))
+	}
 	if r.open == nil {
+		if r.method != http.MethodGet {
+			head.WriteString("Content-Length: 0\r\n")
+		}
 		head.WriteString("\r\n")
 		return &sending{}, write(conn, head.Bytes())
 	}
@@ -192,8 +239,13 @@ func send(conn *clientConn, host string, r call) (*sending, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errSource, err)
 	}
-	fmt.Fprintf(&head, "Content-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n", o.Size)
-	if o.Size <= smallBody {
+	head.WriteString("Content-Type: application/octet-stream\r\n")
+	if o.Size < 0 {
+		head.WriteString("Transfer-Encoding: chunked\r\n\r\n")
+	} else {
+		fmt.Fprintf(&head, "Content-Length: %d\r\n\r\n", o.Size)
+	}
+	if o.Size >= 0 && o.Size <= smallBody {
 		defer o.Body.Close()
 		if _, err := head.ReadFrom(ExactReader(o.Body, o.Size)); err != nil {
 			return nil, fmt.Errorf("%w: %w", errSource, err)
@@ -223,12 +275,29 @@ func sendLarge(conn *clientConn, head []byte, o Object) error {
 		return err
 	}
 	src := &sourceReader{r: ExactReader(o.Body, o.Size)}
-	_, err := Copy(conn.Conn, src)
+	var (
+		dst io.Writer = conn.Conn
+		end           = func() error { return nil }
+	)
+	if o.Size < 0 {
+		chunks := httputil.NewChunkedWriter(conn.Conn)
+		dst, end = chunks, func() error {
+			if err := chunks.Close(); err != nil {
+				return err
+			}
+			_, err := io.WriteString(conn.Conn, "\r\n") // no trailers
+			return err
+		}
+	}
+	_, err := Copy(dst, src)
 	if src.err != nil {
 		conn.Close()
 		return fmt.Errorf("%w: %w", errSource, src.err)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return end()
 }
 
 // sourceReader remembers that it was the source that failed, not the writing.

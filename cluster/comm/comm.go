@@ -39,6 +39,11 @@ type Type struct {
 	// Serve adds the transformer's end to a Server; nil when another type's
 	// end serves this one too.
 	Serve func(*Server)
+	// Redirects tells that inline requests are answered by a redirect to the
+	// pod.
+	Redirects bool
+	// NeedsDirectPut tells that pods must support direct put.
+	NeedsDirectPut bool
 	// PerObject tells that the pod's command is run once an object, by a shim,
 	// rather than being a server itself. Such a pod needs no port or probe.
 	PerObject bool
@@ -49,6 +54,9 @@ type Options struct {
 	// Command is the container's own command, which a PerObject type repeats
 	// to the shim for the sake of published images. Ours ignores it.
 	Command []string
+	// Retries is how often a pod that takes no connection is asked again,
+	// after a second at first and then longer.
+	Retries int
 }
 
 // Link is a target's connection to one pod. Its methods may be called
@@ -70,6 +78,14 @@ type Request struct {
 	// when a connection proved stale; the Link closes what it returns.
 	Open func() (Object, error)
 	Args string // etl_args, "" when none
+	// Path, when set, is the object's file: the pod reads it, and no bytes are
+	// sent.
+	Path      string
+	LatestVer bool // the client asked for the latest version
+	// Stops are where the pod sends the result by itself, one behind the
+	// other: base URLs of pods, and of a target the URL of the object. It may
+	// ignore them and answer with the result.
+	Stops []string
 	// Query is the client's raw query without what selects the ETL, for types
 	// that pass the client's request on.
 	Query string
@@ -81,12 +97,14 @@ type Object struct {
 	Size int64 // bytes
 }
 
-// Reply is a pod's answer. Exactly one of Body and Redirect is set.
+// Reply is a pod's answer. Exactly one of Body, Redirect and Delivered is set.
 type Reply struct {
 	Body        io.ReadCloser // the caller closes it, also to give the connection back
 	Size        int64         // bytes, -1 when unknown
 	ContentType string        // as the pod said, "" when it did not
 	Redirect    string        // send the client here (307)
+	// Delivered: the result is at the last of Request.Stops, Size bytes of it.
+	Delivered bool
 }
 
 // Errors of a Link. A source that cannot be opened comes back as it is.

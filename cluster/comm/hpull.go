@@ -21,31 +21,33 @@ type puller struct {
 
 var _ Link = (*puller)(nil)
 
-func dialHpull(base string, _ Options) Link { return &puller{base: base, c: newClient(base)} }
+func dialHpull(base string, o Options) Link {
+	return &puller{base: base, c: newClient(base, o.Retries)}
+}
 
 // Inline redirects the client to the pod, or, for hrev, asks the pod itself.
 func (p *puller) Inline(ctx context.Context, r Request) (Reply, error) {
 	path := "/" + url.PathEscape(r.Uname)
 	if !p.rev {
-		return Reply{Redirect: p.base + path + query(nil, r.Args)}, nil
+		return Reply{Redirect: p.base + path + query(nil, r, true)}, nil
 	}
 	if r.Query != "" {
 		path += "?" + r.Query
 	}
-	return p.fetch(ctx, path)
+	return p.fetch(ctx, path, r.Stops)
 }
 
 // Offline asks the pod.
 func (p *puller) Offline(ctx context.Context, r Request) (Reply, error) {
-	return p.fetch(ctx, "/"+url.PathEscape(r.Uname)+query(nil, r.Args))
+	return p.fetch(ctx, "/"+url.PathEscape(r.Uname)+query(nil, r, true), r.Stops)
 }
 
-func (p *puller) fetch(ctx context.Context, target string) (Reply, error) {
-	resp, err := p.c.do(ctx, call{method: http.MethodGet, target: target})
+func (p *puller) fetch(ctx context.Context, target string, stops []string) (Reply, error) {
+	resp, err := p.c.do(ctx, call{method: http.MethodGet, target: target, stops: stops})
 	if err != nil {
 		return Reply{}, err
 	}
-	return reply(resp)
+	return reply(resp, stops)
 }
 
 // Close drops idle connections.
@@ -65,21 +67,30 @@ func newSource(targetURL string) (*source, error) {
 	if err != nil || u.Host == "" {
 		return nil, fmt.Errorf("AIS_TARGET_URL is not a URL: %q", targetURL)
 	}
-	return &source{base: strings.TrimRight(u.EscapedPath(), "/"), c: newClient(targetURL)}, nil
+	return &source{base: strings.TrimRight(u.EscapedPath(), "/"), c: newClient(targetURL, 0)}, nil
 }
 
 // serveHpull is the transformer's end: fetch what the path names from the
 // target, transform it, answer whoever asked.
 func serveHpull(s *Server) {
 	s.handle(fasthttp.MethodGet, func(ctx *fasthttp.RequestCtx) {
-		bucket, name, args := splitTarget(ctx)
-		resp, err := s.fetch(ctx)
-		if err != nil {
-			s.fail(ctx, Info{Bucket: bucket, Name: name}, err)
+		o := s.describe(ctx)
+		file, err := s.openFQN(ctx)
+		if file != nil {
+			o.Size = file.size
+			s.run(ctx, o, file, func() { file.Close() })
 			return
 		}
-		s.run(ctx, Info{Bucket: bucket, Name: name, Size: resp.ContentLength, Args: args},
-			ExactReader(resp.Body, resp.ContentLength), func() { resp.Body.Close() })
+		var resp *http.Response
+		if err == nil {
+			resp, err = s.fetch(ctx)
+		}
+		if err != nil {
+			s.fail(ctx, o, err)
+			return
+		}
+		o.Size = resp.ContentLength
+		s.run(ctx, o, ExactReader(resp.Body, resp.ContentLength), func() { resp.Body.Close() })
 	})
 }
 
@@ -93,7 +104,7 @@ func (s *Server) fetch(ctx *fasthttp.RequestCtx) (*http.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fetch from the target: %w", err)
 	}
-	_, err = reply(resp)
+	_, err = reply(resp, nil)
 	var refused *TransformError
 	if errors.As(err, &refused) {
 		return nil, &fetchError{refused}
@@ -109,5 +120,5 @@ func (e *fetchError) Error() string { return "fetch from the target: " + strings
 func (e *fetchError) Unwrap() error { return e.TransformError }
 
 func init() {
-	Register(Type{Name: "hpull://", Dial: dialHpull, Serve: serveHpull})
+	Register(Type{Name: "hpull://", Dial: dialHpull, Serve: serveHpull, Redirects: true})
 }

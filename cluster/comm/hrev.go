@@ -1,8 +1,8 @@
 package comm
 
 // dialHrev relays inline GETs to the pod, where hpull redirects the client.
-func dialHrev(base string, _ Options) Link {
-	return &puller{base: base, c: newClient(base), rev: true}
+func dialHrev(base string, o Options) Link {
+	return &puller{base: base, c: newClient(base, o.Retries), rev: true}
 }
 
 func init() {

@@ -17,13 +17,24 @@ import (
 	"github.com/etlbench/etlbench/cluster/api"
 )
 
-const qparamArgs = api.QparamETLArgs
+const (
+	qparamArgs         = api.QparamETLArgs
+	hdrNodeURL         = api.HdrNodeURL
+	hdrDirectPutLength = api.HdrDirectPutLength
+	hdrRetryReason     = api.HdrRetryReason
+	directPutTransient = "direct-put-transient"
+)
 
 // ServerConfig of a transformer.
 type ServerConfig struct {
 	Transform Transform
 	TargetURL string // AIS_TARGET_URL; "" where no type that fetches is used
-	Log       *slog.Logger
+	// DirectPut lets results be sent to targets; otherwise they are answered.
+	DirectPut bool
+	// FQNRoot is the folder that files are read from when a target names one
+	// in place of bytes; "" refuses them.
+	FQNRoot string
+	Log     *slog.Logger
 }
 
 // Server is a transformer's process: it answers every registered type that has
@@ -33,8 +44,12 @@ type Server struct {
 	source    *source
 	log       *slog.Logger
 	handlers  map[string]fasthttp.RequestHandler // by HTTP method
+	paths     map[string]fasthttp.RequestHandler // by path, before the methods
 	ctx       context.Context                    // the server's life
 	running   sync.WaitGroup                     // transforms under way
+	next      nextStops
+	direct    bool
+	fqnRoot   string
 }
 
 // NewServer checks the configuration; it does no I/O.
@@ -42,13 +57,18 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Transform == nil {
 		return nil, errors.New("comm: a Server needs a Transform")
 	}
-	s := &Server{transform: cfg.Transform, log: cfg.Log, handlers: map[string]fasthttp.RequestHandler{}}
+	s := &Server{transform: cfg.Transform, log: cfg.Log, direct: cfg.DirectPut, fqnRoot: cfg.FQNRoot,
+		handlers: map[string]fasthttp.RequestHandler{}, paths: map[string]fasthttp.RequestHandler{}}
 	if cfg.TargetURL != "" {
 		src, err := newSource(cfg.TargetURL)
 		if err != nil {
 			return nil, err
 		}
 		s.source = src
+	}
+	s.paths["/health"] = func(ctx *fasthttp.RequestCtx) {
+		ctx.SetContentType(api.MimeText)
+		ctx.SetBodyString("Running")
 	}
 	for _, name := range Names() {
 		if t := registry[name]; t.Serve != nil {
@@ -65,6 +85,15 @@ func (s *Server) handle(method string, h fasthttp.RequestHandler) {
 		panic("comm: two types serve " + method)
 	}
 	s.handlers[method] = h
+}
+
+// handlePath adds a path that is answered whatever the method; a second handler
+// for one panics.
+func (s *Server) handlePath(path string, h fasthttp.RequestHandler) {
+	if _, ok := s.paths[path]; ok {
+		panic("comm: two types serve " + path)
+	}
+	s.paths[path] = h
 }
 
 // shutdownTime bounds how long Serve waits for requests when ctx ends.
@@ -111,6 +140,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	if s.source != nil {
 		s.source.c.closeIdle()
 	}
+	s.next.closeIdle()
 	return err
 }
 
@@ -124,9 +154,9 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	if ctx.IsGet() && ctx.Request.Header.ContentLength() != 0 && ctx.RequestBodyStream() != nil {
 		ctx.SetConnectionClose() // nobody reads the body of a GET here
 	}
-	if path, _, _ := strings.Cut(uri, "?"); path == "/health" {
-		ctx.SetContentType(api.MimeText)
-		ctx.SetBodyString("Running")
+	path, _, _ := strings.Cut(uri, "?")
+	if h := s.paths[path]; h != nil {
+		h(ctx)
 		return
 	}
 	h := s.handlers[string(ctx.Method())]
@@ -138,23 +168,22 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	h(ctx)
 }
 
-// splitTarget takes bucket, object and etl_args from a request to a pod, whose
-// path is /bucket/object or /{escaped uname}.
-func splitTarget(ctx *fasthttp.RequestCtx) (bucket, name, args string) {
+// describe takes bucket, object and etl_args from a request, whose path is
+// /bucket/object or /{escaped uname}.
+func (s *Server) describe(ctx *fasthttp.RequestCtx) (o Info) {
 	path, q, _ := strings.Cut(string(ctx.Request.Header.RequestURI()), "?")
 	path, err := url.PathUnescape(strings.TrimPrefix(path, "/"))
 	if err == nil {
-		bucket, name, _ = api.ParseUname(path)
+		o.Bucket, o.Name, _ = api.ParseUname(path)
 	}
 	if v, err := url.ParseQuery(q); err == nil {
-		args = v.Get(qparamArgs)
+		o.Args = v.Get(qparamArgs)
 	}
-	return bucket, name, args
+	return o
 }
 
-// run transforms src and answers: a result of up to 64 KiB at once and with
-// its length, a larger one as it comes. after runs when src is done with.
-func (s *Server) run(ctx *fasthttp.RequestCtx, o Info, src io.Reader, after func()) {
+// start begins to transform src; after runs when src is done with.
+func (s *Server) start(src io.Reader, o Info, after func()) (*spool, context.CancelCauseFunc) {
 	tctx, cancel := context.WithCancelCause(s.ctx)
 	out := newSpool(cancel)
 	s.running.Add(1)
@@ -164,14 +193,28 @@ func (s *Server) run(ctx *fasthttp.RequestCtx, o Info, src io.Reader, after func
 		after()
 		out.finish(err)
 	}()
-	if body, err, done := out.wait(); !done {
-		ctx.Response.SetBodyStream(&Stream{Reader: out.reader(), Done: out.close}, -1)
-	} else if err != nil {
-		cancel(nil)
+	return out, cancel
+}
+
+// run transforms src and answers: a result of up to 64 KiB at once and with
+// its length, a larger one as it comes. A result that has somewhere to go is
+// sent there. after runs when src is done with.
+func (s *Server) run(ctx *fasthttp.RequestCtx, o Info, src io.Reader, after func()) {
+	stops := s.stops(string(ctx.Request.Header.Peek(hdrNodeURL)))
+	out, cancel := s.start(src, o, after)
+	body, err, done := out.wait()
+	switch {
+	case err != nil:
 		s.fail(ctx, o, err)
-	} else {
-		cancel(nil)
+	case len(stops) > 0:
+		s.forward(ctx, o, stops, out, done)
+	case done:
 		ctx.Response.SetBodyRaw(body)
+	default:
+		ctx.Response.SetBodyStream(&Stream{Reader: out.reader(), Done: out.close}, -1)
+	}
+	if done {
+		cancel(nil)
 	}
 	ctx.Response.Header.SetContentType(api.MimeBinary)
 	if ctx.Response.StatusCode() >= fasthttp.StatusBadRequest {
@@ -198,5 +241,9 @@ func (s *Server) fail(ctx *fasthttp.RequestCtx, o Info, err error) {
 	s.log.Warn("transform", "object", o.Bucket+"/"+o.Name, "err", err)
 	ctx.Response.Reset()
 	ctx.SetStatusCode(status)
+	if errors.Is(err, errTransient) {
+		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
+		ctx.Response.Header.Set(hdrRetryReason, directPutTransient)
+	}
 	ctx.SetBodyString(err.Error())
 }

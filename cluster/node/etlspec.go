@@ -73,6 +73,14 @@ func badSpec(format string, args ...any) error {
 func (p *plan) finish(old bool) error {
 	s := &p.spec
 	s.Communication = p.typ.Name
+	if p.typ.NeedsDirectPut && !s.DirectPut {
+		return badSpec("communication: %s needs support_direct_put to be true", p.typ.Name)
+	}
+	switch s.Argument {
+	case "", "url", api.ArgumentFQN:
+	default:
+		return badSpec("argument: %q, must be \"\", \"url\" or %q", s.Argument, api.ArgumentFQN)
+	}
 	if s.InitTimeout == 0 {
 		s.InitTimeout = s.Timeout
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -49,7 +50,11 @@ func NewTarget(cfg TargetConfig) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{node: newNode(api.TypeTarget, cfg.Config, m), dir: cfg.Dir, store: cfg.Store, pods: cfg.Pods}
+	dir, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	t := &Target{node: newNode(api.TypeTarget, cfg.Config, m), dir: dir, store: cfg.Store, pods: cfg.Pods}
 	t.etls.byName, t.etls.leaving, t.etls.died = map[string]*runningETL{}, map[string]*runningETL{}, map[string]string{}
 	t.checkState, t.onState = t.sameCluster, t.stateChanged
 	if t.applied, err = readApplied(t.dir); err != nil {

@@ -43,16 +43,49 @@ func (t *Target) deliver(ctx context.Context, d *delivery) (r delivered, err err
 	if limit == 0 {
 		limit = d.etl.timeout
 	}
-	x, err := t.transform(ctx, d.etl, d.fromBucket, d.from, false, comm.Request{Args: d.args}, limit)
+	stops, err := t.stops(d)
+	if err != nil {
+		return r, err
+	}
+	x, err := t.transform(ctx, d.etl, d.fromBucket, d.from, false, comm.Request{Args: d.args, LatestVer: d.latest, Stops: stops}, limit)
 	if err != nil {
 		return r, err
 	}
 	r.source = x.size
+	if x.Delivered {
+		x.done(t, nil)
+		r.result, r.sent = max(x.Size, 0), true
+		return r, nil
+	}
 	r.sent, err = t.storeResult(ctx, d, x.body, store.PutOptions{Size: x.Size})
 	x.done(t, err)
 	r.result = x.body.n
 	return r, err
 }
+
+// stops are where a result goes by itself: through the pipeline's pods, and to
+// the target that keeps it if that is another one. A pod need not heed it.
+func (t *Target) stops(d *delivery) ([]string, error) {
+	stops, err := t.podStops(d.pipeline)
+	if err != nil || d.dryRun {
+		return stops, err
+	}
+	if err := api.CheckObjectName(d.to); err != nil {
+		return nil, err
+	}
+	owner, err := t.state().Map.Owner(api.AIS(d.toBucket), d.to)
+	if err != nil || owner.ID == t.cfg.ID {
+		return stops, err
+	}
+	q := url.Values{api.QparamOWT: {owtTransform}}
+	if d.job != "" {
+		q.Set(api.QparamUUID, d.job)
+	}
+	return append(stops, owner.DataNet.URL+"/"+api.EscapeUname(api.AIS(d.toBucket).Uname(d.to))+"?"+q.Encode()), nil
+}
+
+// owtTransform tells the receiver of an object that a transformation made it.
+const owtTransform = "3"
 
 // copyObject stores an object again, with its checksum verified on the way and
 // its custom metadata.

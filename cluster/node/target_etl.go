@@ -21,6 +21,7 @@ import (
 type runningETL struct {
 	name, xact, secret string
 	typ                comm.Type
+	fqn                bool          // the pod is given files rather than bytes
 	timeout            time.Duration // of one object
 	ctx                context.Context
 	cancel             context.CancelCauseFunc
@@ -74,7 +75,7 @@ func (t *Target) startETL(ref *etlRef) (any, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancelCause(t.ctx)
-	r := &runningETL{name: ref.Name, xact: e.XactID, secret: e.Secret, typ: pl.typ, timeout: pl.object,
+	r := &runningETL{name: ref.Name, xact: e.XactID, secret: e.Secret, typ: pl.typ, timeout: pl.object, fqn: pl.spec.Argument == api.ArgumentFQN,
 		start: time.Now(), ctx: ctx, cancel: cancel, ready: make(chan struct{}), gone: make(chan struct{})}
 	r.onGone = func() { t.ended.add(r.xact, r.snap()) }
 	t.etls.awaitGone(ref.Name)
@@ -87,7 +88,7 @@ func (t *Target) startETL(ref *etlRef) (any, error) {
 	defer done()
 	r.pod, err = t.pods.Start(start, spec)
 	if err == nil {
-		r.link = pl.typ.Dial(r.pod.Info().URL, comm.Options{Command: append(pl.pod.Command, pl.pod.Args...)})
+		r.link = pl.typ.Dial(r.pod.Info().URL, comm.Options{Command: append(pl.pod.Command, pl.pod.Args...), Retries: podRetries})
 	}
 	if err != nil {
 		// Out of the table before anybody can take it for ready.
@@ -100,6 +101,9 @@ func (t *Target) startETL(ref *etlRef) (any, error) {
 	t.task(func(context.Context) { t.watch(r) })
 	return nil, nil
 }
+
+// podRetries is how often a pod that takes no connection is asked again.
+const podRetries = 10
 
 func errInitTimeout(d time.Duration) error {
 	return fmt.Errorf("init timeout of %s: %w", d, context.DeadlineExceeded)
@@ -114,6 +118,9 @@ func (t *Target) podSpec(pl *plan, r *runningETL) pod.Spec {
 		api.EnvVar{Name: api.EnvTargetURL, Value: t.self.DataNet.URL + api.PathETLObject + "/" + r.name + "/" + r.secret},
 		api.EnvVar{Name: api.EnvDirectPut, Value: direct},
 		api.EnvVar{Name: api.EnvDirectPutLC, Value: direct})
+	if r.fqn {
+		s.Env = append(s.Env, api.EnvVar{Name: api.EnvArgType, Value: api.ArgumentFQN}, api.EnvVar{Name: api.EnvFQNRoot, Value: t.dir})
+	}
 	return s
 }
 

@@ -28,8 +28,22 @@ func (t *Target) inline(ctx *fasthttp.RequestCtx, etl, bucket, object, query str
 	if r.link == nil {
 		return t.errNoETL(etl)
 	}
-	x, err := t.transform(r.ctx, r, bucket, object, true, comm.Request{Args: q.Get(api.QparamETLArgs), Query: podQuery(query)}, r.timeout)
+	members := pipeline(q)
+	if len(members) > 0 && r.typ.Redirects {
+		return api.Errorf(fasthttp.StatusBadRequest, api.KindETL, "[%s,etl=%q] a pipeline cannot begin with %s inline: its client is sent to the pod", t.name(), r.name, r.typ.Name)
+	}
+	stops, err := t.podStops(members)
 	if err != nil {
+		return err
+	}
+	x, err := t.transform(r.ctx, r, bucket, object, true, comm.Request{Args: q.Get(api.QparamETLArgs), Query: podQuery(query),
+		Stops: stops, LatestVer: q.Get(api.QparamLatestVer) == "true"}, r.timeout)
+	if err != nil {
+		return err
+	}
+	if x.Delivered {
+		err := fmt.Errorf("%w: it answered an inline request without a result", comm.ErrPod)
+		x.done(t, err)
 		return err
 	}
 	if x.Redirect != "" {
@@ -41,6 +55,27 @@ func (t *Target) inline(ctx *fasthttp.RequestCtx, etl, bucket, object, query str
 	return t.relay(ctx, x)
 }
 
+// podStops are the addresses of the pods that an object passes through behind
+// the first.
+func (t *Target) podStops(members []string) (stops []string, err error) {
+	for _, name := range members {
+		r := t.etls.get(name)
+		if r == nil {
+			return nil, t.errNoMember(name)
+		}
+		select {
+		case <-r.ready:
+		default:
+			return nil, api.Errorf(fasthttp.StatusServiceUnavailable, api.KindETL, "%s: etl job %s is still being initialized", t.name(), r.name)
+		}
+		if r.pod == nil {
+			return nil, t.errNoMember(name)
+		}
+		stops = append(stops, r.pod.Info().URL)
+	}
+	return stops, nil
+}
+
 // podQuery is a client's query without what selects the ETL or was added on
 // the way here.
 func podQuery(query string) string {
@@ -48,7 +83,8 @@ func podQuery(query string) string {
 	for part := range strings.SplitSeq(query, "&") {
 		key, _, _ := strings.Cut(part, "=")
 		switch key {
-		case "", api.QparamETLName, api.QparamUUID, api.QparamProxyID, api.QparamUnixTime, api.QparamCommand:
+		case "", api.QparamETLName, api.QparamUUID, api.QparamProxyID, api.QparamUnixTime, api.QparamCommand,
+			api.QparamPipeline, api.QparamETLFQN:
 		default:
 			keep = append(keep, part)
 		}

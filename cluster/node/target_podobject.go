@@ -10,16 +10,24 @@ import (
 )
 
 // podObject answers this target's pods, and other targets that store what a
-// job made: /v1/etl/_object/{etl}/{secret}/{uname}.
+// job made: /v1/etl/_object/{etl}/{secret}/{uname}, or, as pods of 2023 asked,
+// /v1/etl/_object/{secret}/{uname}.
 func (t *Target) podObject(ctx *fasthttp.RequestCtx, path, query string) error {
-	parts := strings.SplitN(strings.TrimPrefix(path, api.PathETLObject+"/"), "/", 3)
-	if len(parts) != 3 {
+	rest := strings.TrimPrefix(path, api.PathETLObject+"/")
+	etl, rest, ok := strings.Cut(rest, "/")
+	if _, known := t.state().ETLs[etl]; known || strings.Count(rest, "/") > 0 && !t.isSecret(etl) {
+		secret, name, more := strings.Cut(rest, "/")
+		if err := t.checkPod(etl, secret); err != nil {
+			return err
+		}
+		rest, ok = name, more
+	} else if !t.isSecret(etl) { // the old form: /{secret}/{uname}
+		return api.Errorf(fasthttp.StatusBadRequest, "", "unrecognized request source")
+	}
+	if !ok {
 		return t.errURI(ctx)
 	}
-	if err := t.checkPod(parts[0], parts[1]); err != nil {
-		return err
-	}
-	uname, err := url.PathUnescape(parts[2])
+	uname, err := url.PathUnescape(rest)
 	if err != nil {
 		return t.errURI(ctx)
 	}
@@ -38,6 +46,16 @@ func (t *Target) podObject(ctx *fasthttp.RequestCtx, path, query string) error {
 	}
 	methodNotAllowed(ctx, "GET, HEAD, PUT")
 	return nil
+}
+
+// isSecret tells whether a text is the secret of an ETL that runs.
+func (t *Target) isSecret(s string) bool {
+	for _, e := range t.state().ETLs {
+		if e.Stage != api.StageAborted && e.Secret == s {
+			return true
+		}
+	}
+	return false
 }
 
 // checkPod checks the name and the secret in a pod's URL.

@@ -78,6 +78,9 @@ func (t *Target) transform(ctx context.Context, r *runningETL, bucket, object st
 	ctx, stall, stop := withStall(ctx, limit)
 	req.Bucket, req.Name, req.Uname = bucket, object, api.AIS(bucket).Uname(object)
 	req.Open = func() (comm.Object, error) { return src.take(stall) }
+	if r.fqn && !(req.LatestVer && !r.typ.Redirects) {
+		req.Path = src.path
+	}
 	x := &transformation{size: src.size, etl: r, job: !inline, name: api.AIS(bucket).String() + "/" + object, stop: stop}
 	call := r.link.Offline
 	if inline {
@@ -108,6 +111,8 @@ func (x *transformation) done(t *Target, err error) {
 	if x.Body != nil {
 		x.Body.Close()
 		x.etl.out.Add(x.body.n)
+	} else if x.Delivered {
+		x.etl.out.Add(max(x.Size, 0))
 	}
 	x.stop()
 	if err != nil {
@@ -123,6 +128,7 @@ func (x *transformation) done(t *Target, err error) {
 type source struct {
 	t              *Target
 	bucket, object string
+	path           string // of the file
 	size           int64
 	body           io.ReadCloser // nil once taken
 }
@@ -132,7 +138,7 @@ func (t *Target) openSource(bucket, object string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &source{t: t, bucket: bucket, object: object, size: o.Size, body: &fileBody{o: o, left: o.Size}}, nil
+	return &source{t: t, bucket: bucket, object: object, path: o.File().Name(), size: o.Size, body: &fileBody{o: o, left: o.Size}}, nil
 }
 
 // take gives the object; again, when a connection proved stale.
