@@ -27,7 +27,7 @@ func nodeCmd(e *env) *cobra.Command {
 	var f nodeFlags
 	cmd := &cobra.Command{Use: "node", Short: "one node of a cluster; what up starts", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	proxy := &cobra.Command{Use: "proxy", Short: "a proxy; the primary when it joins nobody", Args: cobra.NoArgs,
+	proxy := &cobra.Command{Use: "proxy", Short: "a proxy; it begins a cluster when it joins nobody", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return fail(f.proxy(cmd.Context(), e)) }}
 	target := &cobra.Command{Use: "target", Short: "a target with its pods", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return fail(f.target(cmd.Context(), e)) }}
@@ -36,7 +36,7 @@ func nodeCmd(e *env) *cobra.Command {
 		fl.StringVar(&f.id, "id", "", "the node's `NAME` in the cluster map, 8 or more characters")
 		fl.StringVar(&f.listen, "listen", "127.0.0.1:0", "`HOST:PORT` to listen on")
 		fl.StringVar(&f.data, "data", "", "data `FOLDER`")
-		fl.StringVar(&f.join, "join", "", "`URL` of the primary proxy")
+		fl.StringVar(&f.join, "join", "", "`URL` of any proxy of the cluster, or several with commas between")
 		fl.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 		_ = c.MarkFlagRequired("id")
 		_ = c.MarkFlagRequired("data")

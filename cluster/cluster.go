@@ -38,13 +38,13 @@ type LocalConfig struct {
 
 // LocalCluster is a running cluster within this process.
 type LocalCluster struct {
-	cfg     LocalConfig
-	secret  string
-	targets map[string]string // URLs by ID, for awaitTargets
-	mu      sync.Mutex
-	nodes   map[string]*localNode // by ID; guarded by mu
-	URL     string                // of the primary
-	Client  *api.Client           // of the primary
+	cfg    LocalConfig
+	secret string
+	urls   map[string]string // by ID, also of nodes that are stopped
+	mu     sync.Mutex
+	nodes  map[string]*localNode // by ID; guarded by mu
+	URL    string                // of the first proxy
+	Client *api.Client           // of the first proxy
 }
 
 type localNode struct {
@@ -54,11 +54,11 @@ type localNode struct {
 }
 
 // Local starts a cluster whose nodes are goroutines, listening on loopback. It
-// returns when all targets have joined. The caller closes it.
+// returns when all nodes have joined. The caller closes it.
 func Local(ctx context.Context, cfg LocalConfig) (*LocalCluster, error) {
-	c := &LocalCluster{cfg: cfg, secret: "local", targets: map[string]string{}, nodes: map[string]*localNode{}}
+	c := &LocalCluster{cfg: cfg, secret: "local", urls: map[string]string{}, nodes: map[string]*localNode{}}
 	for i := range max(1, cfg.Proxies) {
-		if err := c.startProxy(i); err != nil {
+		if err := c.StartProxy(i); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
@@ -68,30 +68,33 @@ func Local(ctx context.Context, cfg LocalConfig) (*LocalCluster, error) {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
-	if err := awaitTargets(ctx, c.Client, c.targets); err != nil {
+	if err := awaitNodes(ctx, c.Client, c.urls); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
-// awaitTargets waits until a cluster's map has all targets, by ID, at the URLs
-// that they have now: it may remember where they were before.
-func awaitTargets(ctx context.Context, client *api.Client, urls map[string]string) error {
+// awaitNodes waits until a cluster's map has all nodes, by ID, at the URLs that
+// they have now: it may remember where they were before.
+func awaitNodes(ctx context.Context, client *api.Client, urls map[string]string) error {
 	for {
 		joined := 0
 		m, err := client.Map(ctx)
 		for id, url := range urls {
-			if err == nil && m.Targets[id] != nil && m.Targets[id].PubNet.URL == url {
+			if err != nil {
+				break
+			}
+			if n := m.Node(id); n != nil && n.PubNet.URL == url {
 				joined++
 			}
 		}
-		if joined == len(urls) {
+		if joined == len(urls) && m.Primary != nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
 			if err == nil {
-				err = fmt.Errorf("%d of %d targets have joined", joined, len(urls))
+				err = fmt.Errorf("%d of %d nodes have joined", joined, len(urls))
 			}
 			return fmt.Errorf("cluster at %s: %w: %w", client.URL(), context.Cause(ctx), err)
 		case <-time.After(5 * time.Millisecond):
@@ -99,11 +102,20 @@ func awaitTargets(ctx context.Context, client *api.Client, urls map[string]strin
 	}
 }
 
+// nodeConfig of a node, which is told of all proxies but itself.
 func (c *LocalCluster) nodeConfig(id string) node.Config {
-	return node.Config{ID: id, Primary: c.URL, Secret: c.secret, Log: c.cfg.Log}
+	var urls []string
+	for i := range max(1, c.cfg.Proxies) {
+		if o := proxyID(i); o != id && c.urls[o] != "" {
+			urls = append(urls, c.urls[o])
+		}
+	}
+	return node.Config{ID: id, Primary: strings.Join(urls, ","), Secret: c.secret, Log: c.cfg.Log}
 }
 
-func (c *LocalCluster) startProxy(i int) error {
+// StartProxy starts proxy i, also again after StopNode, and then at its old
+// address.
+func (c *LocalCluster) StartProxy(i int) error {
 	id := proxyID(i)
 	p, err := node.NewProxy(node.ProxyConfig{Config: c.nodeConfig(id), Dir: filepath.Join(c.cfg.Dir, id)})
 	if err != nil {
@@ -111,6 +123,9 @@ func (c *LocalCluster) startProxy(i int) error {
 	}
 	return c.serve(id, p.Serve, func() {})
 }
+
+// NodeURL is where a node listens, or did before it was stopped.
+func (c *LocalCluster) NodeURL(id string) string { return c.urls[id] }
 
 // StartTarget starts target i, also again after StopNode.
 func (c *LocalCluster) StartTarget(i int) error {
@@ -133,7 +148,11 @@ func (c *LocalCluster) StartTarget(i int) error {
 
 // serve runs a node until it is stopped; free runs after it.
 func (c *LocalCluster) serve(id string, serve func(context.Context, net.Listener) error, free func()) error {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr := "127.0.0.1:0"
+	if old := c.urls[id]; old != "" && strings.HasPrefix(id, "prx") {
+		addr = strings.TrimPrefix(old, "http://")
+	}
+	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
@@ -141,9 +160,7 @@ func (c *LocalCluster) serve(id string, serve func(context.Context, net.Listener
 	if c.URL == "" {
 		c.URL = url
 	}
-	if strings.HasPrefix(id, "tgt") {
-		c.targets[id] = url
-	}
+	c.urls[id] = url
 	ctx, cancel := context.WithCancel(context.Background())
 	n := &localNode{cancel: cancel, done: make(chan struct{})}
 	go func() {

@@ -46,7 +46,7 @@ type NodeProcess struct {
 
 // Spawned is a running cluster of child processes.
 type Spawned struct {
-	URL   string // of the primary
+	URL   string // of the first proxy
 	Nodes []*NodeProcess
 	mu    sync.Mutex // guards the nodes' processes
 	cfg   SpawnConfig
@@ -56,7 +56,7 @@ type Spawned struct {
 	wg    sync.WaitGroup
 }
 
-// Spawn starts a cluster and returns when all targets have joined. When it
+// Spawn starts a cluster and returns when all nodes have joined. When it
 // fails it leaves nothing running, and says what the node that failed printed
 // last. The caller stops it.
 func Spawn(ctx context.Context, cfg SpawnConfig) (*Spawned, error) {
@@ -87,16 +87,21 @@ func (s *Spawned) startAll(ctx context.Context) error {
 	defer client.Close()
 	urls := map[string]string{}
 	for _, n := range s.Nodes {
-		if n.Type == api.TypeTarget {
-			urls[n.ID] = n.URL
-		}
+		urls[n.ID] = n.URL
 	}
-	return awaitTargets(ctx, client, urls)
+	return awaitNodes(ctx, client, urls)
 }
 
-// checkKept refuses to start fewer targets than a data folder has: the
-// objects of the others would be missing.
+// checkKept refuses to start fewer nodes than a data folder has: the objects
+// of the other targets would be missing, and without the other proxies there
+// may be no majority for any change.
 func (s *Spawned) checkKept() error {
+	for i := max(1, s.cfg.Proxies); i < maxKept; i++ {
+		dir := filepath.Join(s.cfg.Dir, proxyID(i))
+		if _, err := os.Stat(dir); err == nil {
+			return fmt.Errorf("data folder %s has a proxy %s: start at least %d proxies, or use another folder", s.cfg.Dir, proxyID(i), i+1)
+		}
+	}
 	for i := s.cfg.Targets; i < maxKept; i++ {
 		dir := filepath.Join(s.cfg.Dir, targetID(i))
 		if _, err := os.Stat(dir); err == nil {
@@ -106,15 +111,15 @@ func (s *Spawned) checkKept() error {
 	return nil
 }
 
-// maxKept is how many targets checkKept looks for.
+// maxKept is how many nodes of a kind checkKept looks for.
 const maxKept = 256
 
 // start makes a node and runs it.
 func (s *Spawned) start(ctx context.Context, kind, id string) error {
 	n := &NodeProcess{ID: id, Type: kind, Dir: filepath.Join(s.cfg.Dir, id), Log: filepath.Join(s.cfg.Dir, id+".log")}
 	n.args = []string{"--id", id, "--data", n.Dir}
-	if s.URL != "" {
-		n.args = append(n.args, "--join", s.URL)
+	if urls := s.proxyURLs(); len(urls) > 0 {
+		n.args = append(n.args, "--join", strings.Join(urls, ","))
 	}
 	if kind == api.TypeTarget {
 		n.args = append(n.args, s.cfg.NodeArgs...)
@@ -127,6 +132,17 @@ func (s *Spawned) start(ctx context.Context, kind, id string) error {
 	}
 	s.Nodes = append(s.Nodes, n)
 	return nil
+}
+
+// proxyURLs are where the proxies are that were started so far.
+func (s *Spawned) proxyURLs() []string {
+	var urls []string
+	for _, n := range s.Nodes {
+		if n.Type == api.TypeProxy {
+			urls = append(urls, n.URL)
+		}
+	}
+	return urls
 }
 
 // Restart runs a node of Died again on its old data, at its old address or,

@@ -72,6 +72,7 @@ const (
 	ActETLInline     = "etl-inline" // kind of an ETL's own xaction
 	ActStart         = "start"
 	ActStop          = "stop"
+	ActDecommission  = "decommission-node"
 )
 
 // Environment that a target gives to a pod.

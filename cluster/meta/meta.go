@@ -1,9 +1,10 @@
 // Package meta is the cluster's metadata: the map of its nodes, its buckets
 // and its ETLs, as one immutable State with a version.
 //
-// The primary proxy changes it by Commands, which a Store makes durable before
-// it says they are done; every other node holds a copy that it gets pushed.
-// Apply is a pure function, so that a replicated log can drive it as well.
+// The proxies are a raft group. Its leader, the primary, changes the state by
+// Commands, which are in the durable logs of a majority before they count as
+// done; targets hold a copy that they get pushed. Apply is a pure function of
+// the log.
 package meta
 
 import (
@@ -50,7 +51,9 @@ type ETL struct {
 
 // Command is one change; exactly one field is set.
 type Command struct {
+	Init          *State        `json:"init,omitempty"` // the first state of a cluster
 	Join          *api.NodeInfo `json:"join,omitempty"` // a node comes, or comes back
+	RemoveTarget  *string       `json:"remove_target,omitempty"`
 	CreateBucket  *CreateBucket `json:"create_bucket,omitempty"`
 	DestroyBucket *string       `json:"destroy_bucket,omitempty"`
 	AddETL        *ETL          `json:"add_etl,omitempty"`
@@ -92,6 +95,11 @@ func Apply(s *State, c Command) (*State, error) {
 	n.Version++
 	var err error
 	switch {
+	case c.Init != nil:
+		return begin(s, c.Init)
+	case c.RemoveTarget != nil:
+		n.Map.Version++
+		n.Map.Targets, err = remove(s.Map.Targets, *c.RemoveTarget)
 	case c.Join != nil:
 		n.Map = join(s.Map, c.Join)
 	case c.CreateBucket != nil:
@@ -113,6 +121,18 @@ func Apply(s *State, c Command) (*State, error) {
 	return &n, nil
 }
 
+// begin takes the first state of a cluster.
+func begin(s, initial *State) (*State, error) {
+	if s.Map.UUID != "" {
+		return nil, fmt.Errorf("cluster %s %w", s.Map.UUID, ErrExists)
+	}
+	n := *initial
+	n.Version++
+	return &n, nil
+}
+
+// join takes a node into the map. A proxy with FlagIC is the primary from now
+// on, and no other is; the primary that comes back stays it.
 func join(m api.Map, n *api.NodeInfo) api.Map {
 	m.Version++
 	if n.Type == api.TypeTarget {
@@ -121,11 +141,25 @@ func join(m api.Map, n *api.NodeInfo) api.Map {
 		return m
 	}
 	m.Proxies = maps.Clone(m.Proxies)
-	m.Proxies[n.ID] = n
-	if n.Flags&api.FlagIC != 0 {
-		m.Primary = n
+	if n.Flags&api.FlagIC == 0 {
+		if m.Primary != nil && m.Primary.ID == n.ID {
+			n = withFlags(n, n.Flags|api.FlagIC)
+			m.Primary = n
+		}
+		m.Proxies[n.ID] = n
+		return m
 	}
+	for id, p := range m.Proxies {
+		m.Proxies[id] = withFlags(p, p.Flags&^api.FlagIC)
+	}
+	m.Proxies[n.ID], m.Primary = n, n
 	return m
+}
+
+func withFlags(n *api.NodeInfo, flags uint64) *api.NodeInfo {
+	c := *n
+	c.Flags = flags
+	return &c
 }
 
 func addBucket(old map[string]Bucket, c CreateBucket, version int64) (map[string]Bucket, error) {

@@ -1,8 +1,6 @@
 package meta_test
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,8 +22,7 @@ func etl(name string) *meta.ETL {
 }
 
 func TestApply(t *testing.T) {
-	s, err := meta.Open(t.TempDir(), meta.New("uuid", "now"))
-	require.NoError(t, err)
+	s := single(t, t.TempDir())
 	steps := []struct {
 		name string
 		cmd  meta.Command
@@ -73,31 +70,32 @@ func TestApplyLeavesTheOldStateAlone(t *testing.T) {
 	require.Len(t, c.Map.Targets, 1)
 }
 
-func TestStoreSurvivesARestart(t *testing.T) {
-	dir := t.TempDir()
-	s, err := meta.Open(dir, meta.New("u", "c"))
-	require.NoError(t, err)
-	_, err = s.Do(meta.Command{CreateBucket: &meta.CreateBucket{Name: "b"}})
-	require.NoError(t, err)
-	_, err = s.Do(meta.Command{AddETL: etl("etl-md5")})
-	require.NoError(t, err)
-	again, err := meta.Open(dir, meta.New("other", "other"))
-	require.NoError(t, err)
-	require.Equal(t, s.State(), again.State())
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Len(t, entries, 1, "no temporary files are left")
-
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "meta.json"), []byte("{"), 0o644))
-	_, err = meta.Open(dir, meta.New("u", "c"))
-	require.ErrorContains(t, err, "meta.json")
-}
-
 func TestReplaceTakesNewerOnly(t *testing.T) {
-	s, err := meta.Open("", meta.New("u", "c"))
-	require.NoError(t, err)
+	s := meta.NewCopy()
 	require.True(t, s.Replace(&meta.State{Version: 3}))
 	require.False(t, s.Replace(&meta.State{Version: 3}))
 	require.False(t, s.Replace(&meta.State{Version: 2}))
 	require.EqualValues(t, 3, s.State().Version)
+}
+
+func TestPrimaryIsOneProxy(t *testing.T) {
+	s := meta.New("u", "c")
+	join := func(id string, flags uint64) {
+		n := node(t, api.TypeProxy, id)
+		n.Flags = flags
+		var err error
+		s, err = meta.Apply(s, meta.Command{Join: n})
+		require.NoError(t, err)
+	}
+	join("prx00001", api.FlagIC)
+	join("prx00002", 0)
+	require.Equal(t, "prx00001", s.Map.Primary.ID)
+	join("prx00001", 0)
+	require.EqualValues(t, api.FlagIC, s.Map.Proxies["prx00001"].Flags, "the primary comes back as what it is")
+	join("prx00002", api.FlagIC)
+	require.Equal(t, "prx00002", s.Map.Primary.ID)
+	require.Zero(t, s.Map.Proxies["prx00001"].Flags)
+	join("prx00001", 0)
+	require.Equal(t, "prx00002", s.Map.Primary.ID)
+	require.EqualValues(t, 5, s.Map.Version)
 }

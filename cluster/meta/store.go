@@ -4,67 +4,36 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 )
 
-// fileName is the state's file in a node's folder.
-const fileName = "meta.json"
-
 // Store holds a node's current State. Reading it takes no lock.
+//
+// A proxy's Store is a member of a raft group: its states come out of the
+// group's log, and Do puts commands there. A target's is a copy, which is
+// replaced by newer ones.
 type Store struct {
-	path string // "" keeps it in memory only
-	mu   sync.Mutex
-	cur  atomic.Pointer[State] // written with mu held
+	mu    sync.Mutex
+	cur   atomic.Pointer[State] // written with mu held
+	group *group                // nil in a copy
 }
 
-// Open reads the state that dir holds, or begins with initial. With dir ""
-// nothing is kept, as on nodes that get the state pushed.
-func Open(dir string, initial *State) (*Store, error) {
+// NewCopy is a Store that only Replace changes.
+func NewCopy() *Store {
 	s := &Store{}
-	s.cur.Store(initial)
-	if dir == "" {
-		return s, nil
-	}
-	s.path = filepath.Join(dir, fileName)
-	data, err := os.ReadFile(s.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return s, os.MkdirAll(dir, 0o755)
-	case err != nil:
-		return nil, fmt.Errorf("metadata: %w", err)
-	}
-	st := New("", "")
-	if err := json.Unmarshal(data, st); err != nil {
-		return nil, fmt.Errorf("metadata: %s: %w", s.path, err)
-	}
-	s.cur.Store(st)
-	return s, nil
+	s.cur.Store(New("", ""))
+	return s
 }
 
 // State is the current one.
 func (s *Store) State() *State { return s.cur.Load() }
 
-// Do applies a command. It is durable when Do returns without an error.
-func (s *Store) Do(c Command) (*State, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n, err := Apply(s.cur.Load(), c)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.save(n); err != nil {
-		return nil, fmt.Errorf("metadata: %w", err)
-	}
-	s.cur.Store(n)
-	return n, nil
-}
-
-// Replace takes a state that another node made, unless it is older than the
-// current one, and tells whether it did.
+// Replace takes a state that another node has made, unless it is older than
+// the current one, and tells whether it did. In a group it must be one that is
+// committed: it only arrives earlier than through the log.
 func (s *Store) Replace(n *State) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,13 +42,6 @@ func (s *Store) Replace(n *State) bool {
 	}
 	s.cur.Store(n)
 	return true
-}
-
-func (s *Store) save(n *State) error {
-	if s.path == "" {
-		return nil
-	}
-	return WriteFile(s.path, n)
 }
 
 // WriteFile writes v as JSON beside the old file, syncs it and renames it into
@@ -113,4 +75,17 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// readState reads a state that WriteFile wrote.
+func readState(path string) (*State, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	st := New("", "")
+	if err := json.Unmarshal(data, st); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return st, nil
 }

@@ -48,7 +48,7 @@ func (t *Target) sameCluster(s *meta.State) error {
 		return nil
 	}
 	return fmt.Errorf("%s: data folder %s belongs to cluster %s, and %s is cluster %s: use another --data, or the primary that it belongs to",
-		t.name(), t.dir, t.applied.Cluster, t.cfg.Primary, s.Map.UUID)
+		t.name(), t.dir, t.applied.Cluster, t.primaryURL(), s.Map.UUID)
 }
 
 // stateChanged makes the store follow the metadata: buckets that are gone, or

@@ -195,7 +195,7 @@ func (n *node) apiError(err error) *api.Error {
 	case errors.Is(err, pod.ErrSpec), errors.Is(err, store.ErrChecksumType), errors.Is(err, store.ErrShortBody),
 		errors.Is(err, store.ErrName), errors.Is(err, store.ErrCustom):
 		status = fasthttp.StatusBadRequest
-	case errors.Is(err, api.ErrNoTargets), errors.Is(err, errPeer):
+	case errors.Is(err, api.ErrNoTargets), errors.Is(err, errPeer), errors.Is(err, meta.ErrNoLeader):
 		status = fasthttp.StatusServiceUnavailable
 	}
 	return api.Errorf(status, kind, "%s", strings.ReplaceAll(msg, "\n", "; "))
@@ -232,6 +232,9 @@ func requestBody(ctx *fasthttp.RequestCtx) *body {
 	ctx.SetUserValue(bodyKey{}, b)
 	return b
 }
+
+// bodyOf is a body that was read already, for whoever reads it again.
+func bodyOf(data []byte) *body { return &body{Reader: bytes.NewReader(data), eof: true} }
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)

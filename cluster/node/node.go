@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,7 +39,8 @@ const (
 type Config struct {
 	// ID is the node's name in the cluster map: 8 or more of [A-Za-z0-9_-].
 	ID string
-	// Primary is the primary proxy's base URL; "" on the primary itself.
+	// Primary is the base URL of any proxy of the cluster, or of several,
+	// separated by commas. It is "" on the proxy that begins a cluster.
 	Primary string
 	// Secret authenticates the nodes of a cluster to each other. Calls between
 	// nodes without it are refused.
@@ -108,9 +110,6 @@ func (n *node) serve(ctx context.Context, ln net.Listener, h fasthttp.RequestHan
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if n.kind == api.TypeProxy && n.cfg.Primary == "" {
-		self.Flags |= api.FlagIC
-	}
 	n.self, n.ctx, n.started = self, ctx, time.Now()
 	srv := &fasthttp.Server{
 		Handler:                      n.finishing(h),
@@ -188,27 +187,83 @@ const (
 	beat     = time.Second
 )
 
+// joinMsg is how a node comes to the cluster. A fresh proxy has no metadata of
+// its own.
+type joinMsg struct {
+	api.NodeInfo
+	Fresh bool `json:"fresh"`
+}
+
 // join tells the primary that this node is there, until it listens, and takes
 // the state that it answers with.
-func (n *node) join(ctx context.Context) error {
+func (n *node) join(ctx context.Context, fresh bool) error {
 	for wait := joinWait; ; wait = min(2*wait, joinMost) {
 		var s meta.State
-		err := n.peers.call(ctx, n.cfg.Primary, pathJoin, n.self, &s)
+		err := n.callPrimary(ctx, pathJoin, joinMsg{NodeInfo: *n.self, Fresh: fresh}, &s)
 		if err == nil {
 			return n.replaceState(&s)
 		}
 		var refused *api.Error
-		if errors.As(err, &refused) {
-			return fmt.Errorf("%s: the primary %s refuses this node: %w", n.name(), n.cfg.Primary, err)
+		if errors.As(err, &refused) && refused.Status != fasthttp.StatusServiceUnavailable {
+			return fmt.Errorf("%s: the primary %s refuses this node: %w", n.name(), n.primaryURL(), err)
 		}
 		n.log.Debug("join", keyErr, err)
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s: join %s: %w", n.name(), n.cfg.Primary, err)
+			return fmt.Errorf("%s: join %s: %w", n.name(), n.primaryURL(), err)
 		case <-time.After(wait):
 		}
 	}
 }
+
+// proxies are the URLs of the proxies that this node knows, the primary first.
+func (n *node) proxies() []string {
+	var urls []string
+	add := func(u string) {
+		if u != "" && !slices.Contains(urls, u) && (n.self == nil || u != n.self.ControlNet.URL) {
+			urls = append(urls, u)
+		}
+	}
+	m := &n.state().Map
+	if m.Primary != nil {
+		add(m.Primary.ControlNet.URL)
+	}
+	for _, id := range sortedKeys(m.Proxies) {
+		add(m.Proxies[id].ControlNet.URL)
+	}
+	for u := range strings.SplitSeq(n.cfg.Primary, ",") {
+		add(strings.TrimSpace(u))
+	}
+	return urls
+}
+
+// primaryURL is where the primary is, or was last.
+func (n *node) primaryURL() string {
+	if urls := n.proxies(); len(urls) > 0 {
+		return urls[0]
+	}
+	return ""
+}
+
+// callPrimary is a call that the primary answers. Every proxy passes it on, so
+// the first one that is there will do.
+func (n *node) callPrimary(ctx context.Context, path string, in, out any) error {
+	err := fmt.Errorf("%w: no proxy is known", errPeer)
+	for _, url := range n.proxies() {
+		one, cancel := context.WithTimeout(ctx, primaryTime)
+		err = n.peers.call(one, url, path, in, out)
+		cancel()
+		var refused *api.Error
+		if err == nil || errors.As(err, &refused) && refused.Status != fasthttp.StatusServiceUnavailable {
+			return err
+		}
+	}
+	return err
+}
+
+// primaryTime bounds how long one proxy may take to answer for the primary,
+// an election included.
+const primaryTime = 15 * time.Second
 
 // keepUp asks the primary for its state when this node's has fallen behind,
 // as after a push that did not reach it.
@@ -230,7 +285,7 @@ func (n *node) keepUp(ctx context.Context) {
 // pull takes the primary's state if it is newer.
 func (n *node) pull(ctx context.Context) error {
 	var s meta.State
-	err := n.peers.call(ctx, n.cfg.Primary, pathBeat, beatMsg{ID: n.cfg.ID, Version: n.state().Version}, &s)
+	err := n.callPrimary(ctx, pathBeat, beatMsg{ID: n.cfg.ID, Version: n.state().Version}, &s)
 	if err != nil || s.Version == 0 {
 		return err
 	}

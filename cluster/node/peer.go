@@ -23,6 +23,9 @@ const (
 	pathJoin       = pathInternal + "join"
 	pathBeat       = pathInternal + "beat"
 	pathState      = pathInternal + "state"
+	pathRaft       = pathInternal + "raft"
+	pathPing       = pathInternal + "ping"
+	pathLeave      = pathInternal + "leave"
 	pathList       = pathInternal + "list"
 	pathETLStart   = pathInternal + "etl/start"
 	pathETLStop    = pathInternal + "etl/stop"
@@ -43,6 +46,8 @@ const (
 const (
 	hdrSecret = "Etlbench-Secret"
 	hdrCaller = "Etlbench-Caller" // the calling node's name
+	hdrMember = "Etlbench-Member" // the proxy that a stream of the log is meant for
+	hdrPassed = "Etlbench-Passed" // set on calls that a proxy has passed on to the primary
 )
 
 // peers is a node's client of the other nodes.
@@ -169,6 +174,9 @@ func each(targets map[string]*api.NodeInfo, fn func(*api.NodeInfo) error) map[st
 	for id, t := range targets {
 		wg.Go(func() {
 			if err := fn(t); err != nil {
+				if errors.Is(err, errPeer) {
+					err = fmt.Errorf("%s is unreachable: %w", t.Name(), err)
+				}
 				mu.Lock()
 				defer mu.Unlock()
 				errs[id] = err

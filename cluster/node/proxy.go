@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"html"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -20,56 +22,58 @@ import (
 // ProxyConfig of a Proxy.
 type ProxyConfig struct {
 	Config
-	// Dir keeps the metadata of the primary; unused on other proxies.
+	// Dir keeps the log of the metadata.
 	Dir string
 }
 
 // Proxy is a gateway: it redirects object calls to their owners and answers
-// all others. The primary alone changes metadata; other proxies pass such
-// calls on to it.
+// all others. The proxies replicate the metadata among themselves; the one
+// that leads them is the primary, which alone changes it and to which the
+// others pass such calls on.
 type Proxy struct {
 	*node
+	dir  string
 	jobs jobList
 	// push lets one state go out at a time, so that targets see versions rise.
 	push sync.Mutex
+	// leads is set while this proxy is the primary and has taken over.
+	leads atomic.Bool
+	book  addressBook
+	alive liveness
 }
 
-// NewProxy checks the configuration and reads the stored metadata.
+// NewProxy checks the configuration.
 func NewProxy(cfg ProxyConfig) (*Proxy, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	dir := cfg.Dir
-	if cfg.Primary != "" {
-		dir = ""
-	}
-	m, err := meta.Open(dir, meta.New(randomID(9), time.Now().UTC().Format(time.DateTime)))
+	return &Proxy{node: newNode(api.TypeProxy, cfg.Config, nil), dir: cfg.Dir}, nil
+}
+
+// Serve reads the stored metadata, answers on ln until ctx ends, and returns
+// when all is done. It closes ln.
+func (p *Proxy) Serve(ctx context.Context, ln net.Listener) (err error) {
+	p.meta, err = meta.Open(meta.Config{ID: p.cfg.ID, Dir: p.dir, Bootstrap: p.cfg.Primary == "",
+		Initial: meta.New(randomID(9), time.Now().UTC().Format(time.DateTime)), Dial: p.dialMember, Log: p.log})
 	if err != nil {
-		return nil, err
+		return errors.Join(err, ln.Close())
 	}
-	return &Proxy{node: newNode(api.TypeProxy, cfg.Config, m)}, nil
+	err = p.serve(ctx, ln, p.handle, p.expect, p.start)
+	return errors.Join(err, p.meta.Close())
 }
 
-// Serve answers on ln until ctx ends, and returns when all is done. It closes
-// ln.
-func (p *Proxy) Serve(ctx context.Context, ln net.Listener) error {
-	return p.serve(ctx, ln, p.handle, p.expect, p.start)
-}
-
-func (p *Proxy) primary() bool { return p.cfg.Primary == "" }
+// primary tells whether this proxy is the primary.
+func (p *Proxy) primary() bool { return p.leads.Load() }
 
 func (p *Proxy) start(ctx context.Context) error {
-	if !p.primary() {
-		if err := p.join(ctx); err != nil {
-			return err
-		}
-		p.task(p.keepUp)
-		return nil
+	p.task(p.lead)
+	p.task(p.watchTargets)
+	if p.meta.Fresh() && p.cfg.Primary != "" {
+		return p.join(ctx, true)
 	}
-	if _, err := p.meta.Do(meta.Command{Join: p.self}); err != nil {
-		return err
-	}
-	return p.abortAll("the cluster was restarted")
+	// The others may not run yet, or this proxy may become the primary.
+	p.task(p.comeBack)
+	return nil
 }
 
 // change applies a command and tells every node. Nodes that cannot be reached
@@ -131,7 +135,10 @@ func (p *Proxy) route(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	if !p.primary() {
-		return p.forward(ctx)
+		passed, err := p.forward(ctx)
+		if passed || err != nil {
+			return err
+		}
 	}
 	return h(ctx, path, q)
 }
@@ -156,26 +163,6 @@ func (n *node) errURI(ctx *fasthttp.RequestCtx) error {
 	path, _ := rawPath(ctx)
 	return api.Errorf(fasthttp.StatusBadRequest, "", "invalid request URI: '%s %s' from %s", ctx.Method(), path, ctx.RemoteAddr())
 }
-
-// forward passes a control call on to the primary.
-func (p *Proxy) forward(ctx *fasthttp.RequestCtx) error {
-	data, err := readBody(ctx)
-	if err != nil {
-		return err
-	}
-	req := fasthttp.AcquireRequest()
-	defer fasthttp.ReleaseRequest(req)
-	ctx.Request.Header.CopyTo(&req.Header)
-	req.SetRequestURI(p.cfg.Primary + string(ctx.Request.Header.RequestURI()))
-	req.SetBodyRaw(data)
-	// An ETL may take as long to start as its creator allows.
-	if err := p.peers.http.DoTimeout(req, &ctx.Response, forwardTimeout); err != nil {
-		return api.Errorf(fasthttp.StatusServiceUnavailable, "", "%s: the primary %s does not answer: %v", p.name(), p.cfg.Primary, err)
-	}
-	return nil
-}
-
-const forwardTimeout = time.Hour
 
 // expect answers a client that waits for leave to send its object: the
 // redirect comes at once, and the object is never sent here.
@@ -217,6 +204,9 @@ func (p *Proxy) redirectObject(ctx *fasthttp.RequestCtx, path, query string) err
 	}
 	owner, err := s.Map.Owner(api.AIS(bucket), object)
 	if err != nil {
+		return err
+	}
+	if err := p.checkAlive(owner); err != nil {
 		return err
 	}
 	loc := owner.PubNet.URL + p.targetURI(path, query, q)
@@ -275,6 +265,9 @@ func (n *node) daemon(ctx *fasthttp.RequestCtx, query string) error {
 	case "smap":
 		return writeJSON(ctx, &n.state().Map)
 	case "snode":
+		if is := n.state().Map.Node(n.cfg.ID); is != nil {
+			return writeJSON(ctx, is) // with its flags
+		}
 		return writeJSON(ctx, n.self)
 	default:
 		return api.Errorf(fasthttp.StatusBadRequest, "", "invalid '%s' request: unrecognized 'what=%s' query", api.PathDaemon, what)

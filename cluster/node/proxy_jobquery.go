@@ -283,6 +283,9 @@ func (p *Proxy) putCluster(ctx *fasthttp.RequestCtx) error {
 	if err := p.readJSON(ctx, &a); err != nil {
 		return err
 	}
+	if a.Action == api.ActDecommission {
+		return p.decommission(&a)
+	}
 	if a.Action != api.ActStop && a.Action != api.ActStart {
 		return api.Errorf(fasthttp.StatusBadRequest, "", "invalid action %q", a.Action)
 	}

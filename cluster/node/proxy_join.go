@@ -16,6 +16,8 @@ func (p *Proxy) internal(ctx *fasthttp.RequestCtx, path string) error {
 		return err
 	}
 	switch path {
+	case pathRaft:
+		return p.stream(ctx)
 	case pathState:
 		var s meta.State
 		if err := p.readJSON(ctx, &s); err != nil {
@@ -23,15 +25,51 @@ func (p *Proxy) internal(ctx *fasthttp.RequestCtx, path string) error {
 		}
 		return p.replaceState(&s)
 	case pathJoin:
-		return p.joined(ctx)
+		return p.atPrimary(ctx, p.joined)
 	case pathBeat:
 		return p.beat(ctx)
 	case pathETLAborted:
-		return p.etlAborted(ctx)
+		return p.atPrimary(ctx, p.etlAborted)
 	case pathJobFailed:
-		return p.jobFailed(ctx)
+		return p.atPrimary(ctx, p.jobFailed)
 	}
 	return p.errURI(ctx)
+}
+
+// atPrimary answers a node's call, or has the primary answer it.
+func (p *Proxy) atPrimary(ctx *fasthttp.RequestCtx, h func(*fasthttp.RequestCtx) error) error {
+	if !p.primary() {
+		if err := p.noteAddress(ctx); err != nil {
+			return err
+		}
+		passed, err := p.forward(ctx)
+		if passed || err != nil {
+			return err
+		}
+	}
+	return h(ctx)
+}
+
+// noteAddress remembers where a proxy is that wants to join: it may take that
+// very proxy to elect a primary.
+func (p *Proxy) noteAddress(ctx *fasthttp.RequestCtx) error {
+	if path, _ := rawPath(ctx); path != pathJoin {
+		return nil
+	}
+	data, err := readBody(ctx)
+	if err != nil {
+		return err
+	}
+	ctx.SetUserValue(bodyKey{}, bodyOf(data))
+	var n joinMsg
+	if err := p.readJSON(ctx, &n); err != nil {
+		return err
+	}
+	ctx.SetUserValue(bodyKey{}, bodyOf(data))
+	if n.Type == api.TypeProxy {
+		p.book.note(n.ID, n.ControlNet.URL)
+	}
+	return nil
 }
 
 func (n *node) checkSecret(ctx *fasthttp.RequestCtx) error {
@@ -44,15 +82,19 @@ func (n *node) checkSecret(ctx *fasthttp.RequestCtx) error {
 // joined takes a node into the map. Targets that come, or come back without
 // their pods, end all ETLs that run: each needs a pod on every target.
 func (p *Proxy) joined(ctx *fasthttp.RequestCtx) error {
-	if !p.primary() {
-		return api.Errorf(fasthttp.StatusBadRequest, "", "%s is not the primary", p.name())
-	}
-	var n api.NodeInfo
-	if err := p.readJSON(ctx, &n); err != nil {
+	var msg joinMsg
+	if err := p.readJSON(ctx, &msg); err != nil {
 		return err
 	}
+	n := msg.NodeInfo
 	if err := p.checkIdentity(&n); err != nil {
 		return err
+	}
+	if n.Type == api.TypeProxy {
+		p.book.note(n.ID, n.ControlNet.URL)
+		if err := p.meta.AddMember(n.ID, msg.Fresh); err != nil {
+			return err
+		}
 	}
 	s, err := p.change(meta.Command{Join: &n})
 	if err != nil {

@@ -94,6 +94,9 @@ func (p *Proxy) gather(targets map[string]*api.NodeInfo, r listRequest) ([]*api.
 		all  []*api.ListEntry
 		more bool
 	)
+	if err := p.checkAllAlive(targets); err != nil {
+		return nil, false, err
+	}
 	ctx, cancel := context.WithTimeout(p.ctx, peerTimeout)
 	defer cancel()
 	errs := each(targets, func(t *api.NodeInfo) error {

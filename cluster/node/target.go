@@ -36,6 +36,7 @@ type Target struct {
 	ended   history[api.Snap] // runs of ETLs that have ended
 	jobs    targetJobs
 	applied applied // guarded by node.stateMu
+	writing gate
 }
 
 // NewTarget checks the configuration and reads which buckets the store has.
@@ -46,15 +47,11 @@ func NewTarget(cfg TargetConfig) (*Target, error) {
 	if cfg.Primary == "" {
 		return nil, errors.New("node: a target needs the primary's URL")
 	}
-	m, err := meta.Open("", meta.New("", ""))
-	if err != nil {
-		return nil, err
-	}
 	dir, err := filepath.Abs(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{node: newNode(api.TypeTarget, cfg.Config, m), dir: dir, store: cfg.Store, pods: cfg.Pods}
+	t := &Target{node: newNode(api.TypeTarget, cfg.Config, meta.NewCopy()), dir: dir, store: cfg.Store, pods: cfg.Pods}
 	t.etls.byName, t.etls.leaving, t.etls.died = map[string]*runningETL{}, map[string]*runningETL{}, map[string]string{}
 	t.checkState, t.onState = t.sameCluster, t.stateChanged
 	if t.applied, err = readApplied(t.dir); err != nil {
@@ -67,7 +64,7 @@ func NewTarget(cfg TargetConfig) (*Target, error) {
 // ln.
 func (t *Target) Serve(ctx context.Context, ln net.Listener) error {
 	err := t.serve(ctx, ln, t.handle, nil, func(ctx context.Context) error {
-		if err := t.join(ctx); err != nil {
+		if err := t.join(ctx, false); err != nil {
 			return err
 		}
 		t.task(t.keepUp)
@@ -112,6 +109,10 @@ func (t *Target) internal(ctx *fasthttp.RequestCtx, path string) error {
 	switch path {
 	case pathState:
 		return handle(t.node, ctx, func(s *meta.State) (any, error) { return nil, t.replaceState(s) })
+	case pathPing:
+		return writeJSON(ctx, t.cfg.ID)
+	case pathLeave:
+		return handle(t.node, ctx, t.leave)
 	case pathList:
 		return handle(t.node, ctx, t.list)
 	case pathETLStart:

@@ -120,6 +120,10 @@ func (t *Target) storeResult(ctx context.Context, d *delivery, body io.Reader, o
 		return false, err
 	}
 	if owner.ID == t.cfg.ID {
+		if !t.writing.enter() {
+			return false, t.errLeaving()
+		}
+		defer t.writing.exit()
 		if _, err := t.store.Put(ctx, d.toBucket, d.to, body, opt); err != nil {
 			return false, t.putFailed(d.toBucket, d.to, err)
 		}

@@ -139,10 +139,23 @@ func (t *Target) watch(r *runningETL) {
 	r.cancel(errors.New(reason))
 	r.stop()
 	t.log.Warn("pod died", keyETL, r.name, keyErr, r.pod.Err())
-	ctx, cancel := context.WithTimeout(t.ctx, peerTimeout)
-	defer cancel()
-	if err := t.peers.call(ctx, t.cfg.Primary, pathETLAborted, etlRef{Name: r.name, XactID: r.xact, Reason: reason}, nil); err != nil {
-		t.log.Warn("tell the primary", keyETL, r.name, keyErr, err)
+	t.tellPrimary(pathETLAborted, etlRef{Name: r.name, XactID: r.xact, Reason: reason})
+}
+
+// tellPrimary tells the primary, until it has heard: there may be none at the
+// moment.
+func (t *Target) tellPrimary(path string, what any) {
+	for {
+		err := t.callPrimary(t.ctx, path, what, nil)
+		if err == nil {
+			return
+		}
+		t.log.Warn("tell the primary", "path", path, keyErr, err)
+		select {
+		case <-t.ctx.Done():
+			return
+		case <-time.After(beat):
+		}
 	}
 }
 
@@ -189,5 +202,5 @@ func (t *Target) errNoETL(name string) error {
 		why = "; it was aborted: " + why
 	}
 	return api.Errorf(fasthttp.StatusNotFound, "", "%s: %s does not exist - try starting new ETL with \"%s%s/init\" endpoint%s",
-		t.name(), name, t.cfg.Primary, api.PathETL, why)
+		t.name(), name, t.primaryURL(), api.PathETL, why)
 }

@@ -169,7 +169,7 @@ func (t *Target) runJob(j *targetJob) {
 func (t *Target) tellFailed(j *targetJob, reason string) {
 	ctx, cancel := context.WithTimeout(t.ctx, peerTimeout)
 	defer cancel()
-	if err := t.peers.call(ctx, t.cfg.Primary, pathJobFailed, jobRef{ID: j.job.ID, Reason: reason}, nil); err != nil {
+	if err := t.callPrimary(ctx, pathJobFailed, jobRef{ID: j.job.ID, Reason: reason}, nil); err != nil {
 		t.log.Warn("tell the primary", keyJob, j.job.ID, keyErr, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net/url"
 	"slices"
@@ -94,14 +95,7 @@ func objectHeaders(h *fasthttp.ResponseHeader, i *store.Info) {
 	}
 }
 
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // getObject sends an object, or a range of it.
 func (t *Target) getObject(ctx *fasthttp.RequestCtx, bucket, object string) error {
@@ -177,6 +171,10 @@ func (t *Target) putObject(ctx *fasthttp.RequestCtx, bucket, object string, q ur
 	if b != nil {
 		src = b
 	}
+	if !t.writing.enter() {
+		return i, t.errLeaving()
+	}
+	defer t.writing.exit()
 	i, err = t.store.Put(t.ctx, bucket, object, src, opt)
 	if err != nil {
 		return i, t.putFailed(bucket, object, err)
