@@ -13,10 +13,10 @@ TEST    := $(TOOL) gotestsum --format pkgname -- -timeout 15m
 # The last line of a test says if the race detector was not there.
 RACED   := $(if $(RACE),true,echo "The race detector was not used: it needs gcc or clang.")
 
-.PHONY: help build demo test test-all race lint fmt cover bench clean
+.PHONY: help build demo test test-all race lint fmt cover bench realclients clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/etlbench
 	$(GO) build -trimpath -o bin/etlbench .
@@ -50,6 +50,9 @@ cover: ## coverage of all packages, as text
 
 bench: ## benchmarks of the hot paths
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+realclients: build ## AIStore's own Go clients, of 2023 and of today, against a cluster
+	hack/realclients/run.sh bin/etlbench
 
 clean: ## remove what was built
 	rm -rf bin
