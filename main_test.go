@@ -137,7 +137,7 @@ var floors = map[string]string{
 	"cluster/pod":         "cluster/api cluster/child api/core/v1 sigs.k8s.io/yaml",
 	"cluster/pod/podtest": "cluster/api cluster/pod testify/require",
 	"cluster/store":       "xxhash/v2 x/sys/unix",
-	"cluster/meta":        "cluster/api hashicorp/raft raft-boltdb/v2 bbolt",
+	"cluster/meta":        "cluster/api hashicorp/raft raft-boltdb/v2 bbolt bbolt/errors",
 	"cluster/node":        "cluster/api cluster/comm cluster/meta cluster/pod cluster/store fasthttp hdrhistogram-go",
 	"cluster":             "cluster/api cluster/child cluster/node cluster/pod cluster/store",
 	"scenarios":           "cluster/api goccy/go-yaml/...",

@@ -44,6 +44,66 @@ func spawn(t *testing.T, targets int, change ...func(*cluster.SpawnConfig)) (*cl
 
 func content(name string, size int64) io.Reader { return dataset.Content(7, name, size, 0) }
 
+// TestKilledPrimaryLosesNothing kills the primary of three proxies while
+// buckets are made through the others, starts it again, and so on: what was
+// acknowledged is there, on every proxy and after a restart of the whole.
+func TestKilledPrimaryLosesNothing(t *testing.T) {
+	s, _ := spawn(t, 1, func(c *cluster.SpawnConfig) { c.Proxies = 3 })
+	proxies := s.Nodes[:3]
+	clients := map[string]*api.Client{}
+	for _, n := range proxies {
+		require.Equal(t, api.TypeProxy, n.Type)
+		clients[n.ID] = api.NewClient(n.URL)
+		defer clients[n.ID].Close()
+	}
+	var acked []string
+	for round := range 3 {
+		var victim *cluster.NodeProcess
+		require.Eventually(t, func() bool {
+			for _, n := range proxies {
+				m, err := clients[n.ID].Map(t.Context())
+				if err != nil {
+					return false
+				}
+				for _, v := range proxies {
+					if m.Primary.ID == v.ID {
+						victim = v
+					}
+				}
+			}
+			return victim != nil
+		}, 30*time.Second, 10*time.Millisecond)
+		before := len(acked)
+		for i := 0; len(acked) < before+20; i++ {
+			if i == 5 {
+				require.NoError(t, syscall.Kill(victim.PID, syscall.SIGKILL))
+			}
+			require.Less(t, i, 200, "changes are never taken again")
+			name := fmt.Sprintf("b-%d-%d", round, i)
+			for _, n := range proxies {
+				if n != victim && clients[n.ID].CreateBucket(t.Context(), api.AIS(name)) == nil {
+					acked = append(acked, name)
+					break
+				}
+			}
+		}
+		require.Same(t, victim, <-s.Died())
+		require.NoError(t, s.Restart(t.Context(), victim))
+	}
+	for id, c := range clients {
+		var have []string
+		require.Eventually(t, func() bool {
+			list, err := c.Buckets(t.Context())
+			have = nil
+			for _, b := range list {
+				have = append(have, b.Name)
+			}
+			return err == nil && len(have) >= len(acked)
+		}, 30*time.Second, 10*time.Millisecond, id)
+		require.Subset(t, have, acked, id)
+	}
+}
+
 // TestKilledTargetLosesNothing kills a target with SIGKILL while objects are
 // put, starts it again, and checks every acknowledged object byte for byte.
 func TestKilledTargetLosesNothing(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
 // ErrNoLeader refuses a change on a member that does not lead its group, or
@@ -92,7 +93,7 @@ func Open(cfg Config) (_ *Store, err error) {
 	logs := &logWriter{log: cfg.Log}
 	file := filepath.Join(dir, "log.db")
 	if g.log, err = raftboltdb.New(raftboltdb.Options{Path: file, BoltOptions: &bbolt.Options{Timeout: openTime}}); err != nil {
-		if errors.Is(err, bbolt.ErrTimeout) {
+		if errors.Is(err, bbolterrors.ErrTimeout) {
 			err = errors.New("another process has it open")
 		}
 		return nil, fmt.Errorf("%s: %w", file, err)

@@ -117,14 +117,18 @@ func (p *Proxy) handle(ctx *fasthttp.RequestCtx) {
 func (p *Proxy) route(ctx *fasthttp.RequestCtx) error {
 	path, query := rawPath(ctx)
 	switch {
-	case strings.HasPrefix(path, api.PathObjects+"/"):
-		return p.redirectObject(ctx, path, query)
 	case strings.HasPrefix(path, pathInternal):
 		return p.internal(ctx, path)
 	case path == api.PathHealth:
 		return p.health(ctx, query)
 	case path == api.PathDaemon:
 		return p.daemon(ctx, query)
+	}
+	if err := p.hasState(); err != nil {
+		return err
+	}
+	if strings.HasPrefix(path, api.PathObjects+"/") {
+		return p.redirectObject(ctx, path, query)
 	}
 	h := p.control(path)
 	if h == nil {
@@ -171,7 +175,11 @@ func (p *Proxy) expect(ctx *fasthttp.RequestCtx) int {
 	if !strings.HasPrefix(path, api.PathObjects+"/") {
 		return fasthttp.StatusContinue
 	}
-	if err := p.redirectObject(ctx, path, query); err != nil {
+	err := p.hasState()
+	if err == nil {
+		err = p.redirectObject(ctx, path, query)
+	}
+	if err != nil {
 		p.fail(ctx, err)
 	}
 	return ctx.Response.StatusCode()
@@ -256,6 +264,15 @@ func (p *Proxy) health(ctx *fasthttp.RequestCtx, query string) error {
 	return nil
 }
 
+// hasState refuses what a node cannot answer before it has the cluster's
+// metadata: nothing in it is not the same as nothing in the cluster.
+func (n *node) hasState() error {
+	if n.state().Map.Primary == nil {
+		return api.Errorf(fasthttp.StatusServiceUnavailable, "", "%s is starting: the cluster's metadata is not here yet", n.name())
+	}
+	return nil
+}
+
 func (n *node) daemon(ctx *fasthttp.RequestCtx, query string) error {
 	q, err := parseQuery(query)
 	if err != nil {
@@ -263,6 +280,9 @@ func (n *node) daemon(ctx *fasthttp.RequestCtx, query string) error {
 	}
 	switch what := q.Get(api.QparamWhat); what {
 	case "smap":
+		if err := n.hasState(); err != nil {
+			return err
+		}
 		return writeJSON(ctx, &n.state().Map)
 	case "snode":
 		if is := n.state().Map.Node(n.cfg.ID); is != nil {

@@ -55,11 +55,13 @@ func (p *Proxy) buckets(ctx *fasthttp.RequestCtx, path string, q url.Values) err
 }
 
 func (p *Proxy) listBuckets(ctx *fasthttp.RequestCtx) error {
+	data, err := readBody(ctx)
+	if err != nil {
+		return err
+	}
 	var a action
-	if ctx.Request.Header.ContentLength() != 0 && requestBody(ctx) != nil {
-		if err := p.readJSON(ctx, &a); err != nil {
-			return err
-		}
+	if err := json.Unmarshal(data, &a); err != nil && len(data) > 0 {
+		return api.Errorf(fasthttp.StatusBadRequest, "", "%s: failed to unmarshal the list request, err: %v", p.name(), err)
 	}
 	list := []api.Bucket{}
 	for _, name := range p.state().BucketNames() {

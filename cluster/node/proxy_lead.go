@@ -257,8 +257,11 @@ func (p *Proxy) pass(ctx *fasthttp.RequestCtx, base string, data []byte) error {
 	req.Header.Set(hdrPassed, p.cfg.ID)
 	req.SetRequestURI(base + string(ctx.Request.Header.RequestURI()))
 	req.SetBodyRaw(data)
-	if err := p.peers.http.DoTimeout(req, &ctx.Response, forwardTimeout); err != nil {
+	req.SetConnectionClose()
+	if err := p.peers.fresh.DoTimeout(req, &ctx.Response, forwardTimeout); err != nil {
 		return fmt.Errorf("%w: %s: the primary %s: %w", errPeer, p.name(), base, err)
 	}
+	// That end is the primary's business; the client's connection goes on.
+	ctx.Response.Header.ResetConnectionClose()
 	return nil
 }
