@@ -134,7 +134,7 @@ var floors = map[string]string{
 	"cluster/api":         "xxhash/v2 msgp/msgp",
 	"cluster/child":       "",
 	"cluster/comm":        "cluster/api fasthttp fasthttp/websocket cenkalti/backoff/v5 x/sys/unix",
-	"cluster/pod":         "cluster/api cluster/child api/core/v1 sigs.k8s.io/yaml",
+	"cluster/pod":         "cluster/api cluster/child api/core/v1 sigs.k8s.io/yaml procfs",
 	"cluster/pod/podtest": "cluster/api cluster/pod testify/require",
 	"cluster/store":       "xxhash/v2 x/sys/unix",
 	"cluster/meta":        "cluster/api hashicorp/raft raft-boltdb/v2 bbolt bbolt/errors",

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -429,6 +430,7 @@ func TestETL(t *testing.T) {
 					require.True(t, bytes.Equal(want(data), got), object)
 				}
 				checkSnaps(t, c, id, objects)
+				checkUsage(t, c, name)
 				require.NoError(t, c.Client.DestroyBucket(ctx, dst))
 				require.NoError(t, c.Client.StopETL(ctx, name))
 				_, err = get(t, c, "src", "d/o 1.txt", url.Values{"etl_name": {name}})
@@ -439,6 +441,20 @@ func TestETL(t *testing.T) {
 			}
 		})
 	}
+}
+
+// checkUsage asks what an ETL's pods take of the machine.
+func checkUsage(t *testing.T, c *cluster.LocalCluster, name string) {
+	metrics, err := c.Client.ETLMetrics(t.Context(), name)
+	require.NoError(t, err)
+	require.Len(t, metrics, 3)
+	require.True(t, slices.IsSortedFunc(metrics, func(a, b api.ETLMetrics) int { return strings.Compare(a.TargetID, b.TargetID) }))
+	for _, m := range metrics {
+		require.Positive(t, m.Memory)
+		require.GreaterOrEqual(t, m.CPU, 0.0)
+	}
+	_, err = c.Client.ETLMetrics(t.Context(), "nosuch-etl")
+	require.ErrorIs(t, err, api.ErrNotFound)
 }
 
 func checkSnaps(t *testing.T, c *cluster.LocalCluster, id string, objects map[string][]byte) {

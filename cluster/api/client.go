@@ -313,6 +313,12 @@ func (c *Client) ETLLogs(ctx context.Context, name string) ([]ETLLogs, error) {
 	return list, c.call(ctx, request{method: http.MethodGet, path: etlPath(name, "logs")}, &list)
 }
 
+// ETLMetrics tells what each pod of an ETL takes of its machine.
+func (c *Client) ETLMetrics(ctx context.Context, name string) ([]ETLMetrics, error) {
+	var list []ETLMetrics
+	return list, c.call(ctx, request{method: http.MethodGet, path: etlPath(name, "metrics")}, &list)
+}
+
 // StopETL stops an ETL's pods and keeps its definition.
 func (c *Client) StopETL(ctx context.Context, name string) error {
 	return c.call(ctx, request{method: http.MethodPost, path: etlPath(name, "stop")}, nil)

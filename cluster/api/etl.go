@@ -135,10 +135,24 @@ type ObjError struct {
 	Code   int    `json:"ecode"`
 }
 
-// ETLHealth is one pod's health.
+// ETLHealth is one pod's health. Clients of 2022 expect what it takes of its
+// machine here as well.
 type ETLHealth struct {
 	TargetID string `json:"target_id"`
 	Status   string `json:"health_status"`
+	ETLUsage
+}
+
+// ETLMetrics is what one pod takes of its machine.
+type ETLMetrics struct {
+	TargetID string `json:"target_id"`
+	ETLUsage
+}
+
+// ETLUsage is what a pod takes of its machine.
+type ETLUsage struct {
+	CPU    float64 `json:"cpu"` // cores
+	Memory int64   `json:"mem"` // bytes
 }
 
 // ETLLogs is one pod's log.

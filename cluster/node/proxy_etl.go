@@ -107,6 +107,7 @@ type etlRef struct {
 	Name   string `json:"name"`
 	XactID string `json:"xact_id"`
 	Reason string `json:"reason,omitempty"`
+	Usage  bool   `json:"usage,omitempty"` // tell that as well
 }
 
 // gonePoll is how often a client that waits for its ETL is looked after.

@@ -20,17 +20,18 @@ type etlInfo struct {
 	In      int64          `json:"in"`
 	Out     int64          `json:"out"`
 	Errors  []api.ObjError `json:"errors"`
+	Usage   api.ETLUsage   `json:"usage"`
 }
 
 // askETL asks all targets about an ETL; those that do not answer are left out.
-func (p *Proxy) askETL(name, xact string) map[string]etlInfo {
+func (p *Proxy) askETL(name, xact string, usage bool) map[string]etlInfo {
 	var mu sync.Mutex
 	infos := map[string]etlInfo{}
 	ctx, cancel := context.WithTimeout(p.ctx, peerTimeout)
 	defer cancel()
 	for id, err := range each(p.state().Map.Targets, func(t *api.NodeInfo) error {
 		var info etlInfo
-		if err := p.peers.call(ctx, t.ControlNet.URL, pathETLInfo, etlRef{Name: name, XactID: xact}, &info); err != nil {
+		if err := p.peers.call(ctx, t.ControlNet.URL, pathETLInfo, etlRef{Name: name, XactID: xact, Usage: usage}, &info); err != nil {
 			return err
 		}
 		mu.Lock()
@@ -48,7 +49,7 @@ func (p *Proxy) listETLs(ctx *fasthttp.RequestCtx) error {
 	for name, e := range p.state().ETLs {
 		line := api.ETLInfo{ID: name, Stage: e.Stage, XactID: e.XactID}
 		if e.Stage == api.StageRunning {
-			for _, info := range p.askETL(name, e.XactID) {
+			for _, info := range p.askETL(name, e.XactID, false) {
 				line.ObjCount += info.Objects
 				line.InBytes += info.In
 				line.OutBytes += info.Out
@@ -71,6 +72,8 @@ func (p *Proxy) getETL(ctx *fasthttp.RequestCtx, name, sub, job string) error {
 		return p.viewETL(ctx, name, e, job)
 	case sub == "health":
 		return p.etlHealth(ctx, name, e)
+	case sub == "metrics":
+		return p.etlMetrics(ctx, name, e)
 	case what == "logs":
 		return p.etlLogs(ctx, name, e, tid)
 	}
@@ -85,7 +88,7 @@ func (p *Proxy) viewETL(ctx *fasthttp.RequestCtx, name string, e meta.ETL, job s
 	case job != "" && job != e.XactID && job != name:
 		d.Errors = p.jobErrors(job)
 	case e.Stage == api.StageRunning:
-		for _, info := range p.askETL(name, e.XactID) {
+		for _, info := range p.askETL(name, e.XactID, false) {
 			d.Errors = append(d.Errors, info.Errors...)
 		}
 	}
@@ -134,14 +137,26 @@ func (p *Proxy) etlHealth(ctx *fasthttp.RequestCtx, name string, e meta.ETL) err
 		return err
 	}
 	list := []api.ETLHealth{}
-	for id, info := range p.askETL(name, e.XactID) {
+	for id, info := range p.askETL(name, e.XactID, true) {
 		status := "Failed"
 		if info.Running {
 			status = api.StageRunning
 		}
-		list = append(list, api.ETLHealth{TargetID: id, Status: status})
+		list = append(list, api.ETLHealth{TargetID: id, Status: status, ETLUsage: info.Usage})
 	}
 	slices.SortFunc(list, func(a, b api.ETLHealth) int { return strings.Compare(a.TargetID, b.TargetID) })
+	return writeJSON(ctx, list)
+}
+
+func (p *Proxy) etlMetrics(ctx *fasthttp.RequestCtx, name string, e meta.ETL) error {
+	if err := p.running(name, e); err != nil {
+		return err
+	}
+	list := []api.ETLMetrics{}
+	for id, info := range p.askETL(name, e.XactID, true) {
+		list = append(list, api.ETLMetrics{TargetID: id, ETLUsage: info.Usage})
+	}
+	slices.SortFunc(list, func(a, b api.ETLMetrics) int { return strings.Compare(a.TargetID, b.TargetID) })
 	return writeJSON(ctx, list)
 }
 

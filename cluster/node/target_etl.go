@@ -173,7 +173,17 @@ func (t *Target) etlInfo(ref *etlRef) (any, error) {
 	if r == nil {
 		return etlInfo{}, nil
 	}
-	return etlInfo{Running: true, Objects: r.objects.Load(), In: r.in.Load(), Out: r.out.Load(), Errors: r.errors.all()}, nil
+	info := etlInfo{Running: true, Objects: r.objects.Load(), In: r.in.Load(), Out: r.out.Load(), Errors: r.errors.all()}
+	if !ref.Usage {
+		return info, nil
+	}
+	<-r.ready
+	if r.pod == nil {
+		return etlInfo{}, nil
+	}
+	u, err := r.pod.Usage(t.ctx)
+	info.Usage = api.ETLUsage{CPU: u.CPU, Memory: u.Memory}
+	return info, err
 }
 
 func (t *Target) etlLogs(ref *etlRef) (any, error) {

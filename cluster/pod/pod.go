@@ -34,12 +34,20 @@ type Pod interface {
 	Info() Info
 	// Logs writes the end of what the pod has printed.
 	Logs(ctx context.Context, w io.Writer) error
+	// Usage tells what the pod takes of its machine.
+	Usage(ctx context.Context) (Usage, error)
 	// Done is closed when the pod has gone, wanted or not.
 	Done() <-chan struct{}
 	// Err says why the pod has gone; nil before that, and when Stop did it.
 	Err() error
 	// Stop ends the pod, gracefully at first. It is safe to call twice.
 	Stop(ctx context.Context) error
+}
+
+// Usage is what a pod takes of its machine.
+type Usage struct {
+	CPU    float64 // cores, on average since the last Usage or the start
+	Memory int64   // bytes resident
 }
 
 // Info describes a pod.

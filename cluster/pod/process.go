@@ -123,6 +123,7 @@ func (r *Process) launch(s Spec) (*processPod, error) {
 		info: Info{Name: s.Name, Node: r.cfg.Node, URL: "http://127.0.0.1:" + strconv.Itoa(port)},
 		log:  newRing(), gone: make(chan struct{}), announces: img.Announces,
 	}
+	p.meter.start()
 	p.proc, err = child.Start(child.Config{Argv: argv, Env: environ(env), Dir: dir, Output: p.log})
 	if err != nil {
 		_ = os.RemoveAll(dir)
@@ -248,6 +249,7 @@ type processPod struct {
 	unwanted  bool          // guarded by mu: Stop was called
 	err       error         // valid after gone
 	gone      chan struct{} // closed when the runtime has let go of the pod
+	meter     meter
 }
 
 // ended says why the pod has gone.

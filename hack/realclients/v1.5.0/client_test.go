@@ -220,6 +220,10 @@ func useETL(t *testing.T, bp api.BaseParams, b cmn.Bck, msg etl.InitMsg) {
 	health, err := api.ETLHealth(bp, name)
 	require.NoError(t, err)
 	require.Equal(t, "Running", health[0].Status)
+	metrics, err := api.ETLMetrics(bp, name)
+	require.NoError(t, err)
+	require.Len(t, metrics, 3)
+	require.Positive(t, metrics[0].Mem)
 
 	var buf bytes.Buffer
 	_, err = api.ETLObject(bp, &api.ETL{ETLName: name, TransformArgs: "x"}, b, "a", &buf)
