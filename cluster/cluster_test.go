@@ -912,3 +912,46 @@ func TestInitEndsWhenTheClientHangsUp(t *testing.T) {
 	_, err := c.Client.InitETL(t.Context(), s)
 	require.ErrorContains(t, err, "init timeout of 300ms")
 }
+
+// TestWhatElseClientsAsk holds the calls that AIStore's clients make beside
+// those of buckets, objects, ETLs and jobs.
+func TestWhatElseClientsAsk(t *testing.T) {
+	c := start(t, 2, 2)
+	m, err := c.Client.Map(t.Context())
+	require.NoError(t, err)
+	tests := []struct {
+		method, uri, body string
+		status            int
+		want              string // part of the reply
+	}{
+		{"GET", "/v1/cluster?what=remote", "", 200, `{"a":null,"ver":0}`},
+		{"GET", "/v1/cluster?what=backends", "", 200, `[]`},
+		{"GET", "/v1/cluster?what=target_ips", "", 200, "127.0.0.1"},
+		{"GET", "/v1/cluster?what=nosuch", "", 400, "unexpected query [what=nosuch]"},
+		{"GET", "/v1/download", `{"id":"","regex":"","only_active_tasks":true}`, 200, `[]`},
+		{"POST", "/v1/download", `{}`, 501, "not part of a reference cluster"},
+		{"GET", "/v1/sort?only_active=true&regex=", "", 200, `[]`},
+		{"GET", "/v1/health?cii=true", "", 200, `"id":"` + m.Primary.ID + `"`},
+		{"GET", "/v1/health?prr=true", "", 200, ""},
+		{"POST", "/v1/buckets/b?provider=ais&namespace=@x%23y", `{"action":"create-bck"}`, 400, "the global one only"},
+		{"POST", "/v1/buckets/b?provider=ais", `{"action":"create-bck","value":{"versioning":{"enabled":false}}}`, 501, "keeps no properties"},
+		{"POST", "/v1/buckets/b?provider=ais&namespace=", `{"action":"create-bck","value":null}`, 200, ""},
+		{"GET", "/v1/buckets?provider=ais", "", 200, `"name":"b"`},
+		{"PUT", "/v1/objects/b/o?namespace=@x%23y", "", 400, "the global one only"},
+	}
+	for id := range m.Proxies {
+		for _, tt := range tests {
+			req, err := http.NewRequestWithContext(t.Context(), tt.method, m.Proxies[id].PubNet.URL+tt.uri, strings.NewReader(tt.body))
+			require.NoError(t, err)
+			resp, err := http.DefaultClient.Do(req)
+			require.NoError(t, err)
+			body, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			require.NoError(t, err)
+			require.Equal(t, tt.status, resp.StatusCode, "%s %s: %s", tt.method, tt.uri, body)
+			require.Contains(t, string(body), tt.want, tt.uri)
+		}
+		require.NoError(t, c.Client.DestroyBucket(t.Context(), api.AIS("b")))
+	}
+	http.DefaultClient.CloseIdleConnections()
+}

@@ -27,6 +27,7 @@ const (
 	KindInvalidPath    = "errInvalidPath"
 	KindRange          = "ErrRangeNotSatisfiable"
 	KindNodeNotFound   = "errNodeNotFound"
+	KindUnsupported    = "ErrUnsupp"
 )
 
 // Error is an error reply: the body, or the header Hdr-Error of a HEAD.

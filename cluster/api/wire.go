@@ -16,6 +16,7 @@ const (
 // Query parameters.
 const (
 	QparamProvider  = "provider"
+	QparamNamespace = "namespace"
 	QparamETLName   = "etl_name"
 	QparamUUID      = "uuid"
 	QparamETLArgs   = "etl_args"

@@ -55,7 +55,13 @@ func objectPath(path string) (bucket, object string, err error) {
 	return bucket, object, nil
 }
 
+// checkProvider refuses buckets that cannot be here. A name in a namespace is
+// another bucket than the plain name.
 func checkProvider(q url.Values) error {
+	if ns := q.Get(api.QparamNamespace); ns != "" && ns != "@#" {
+		return api.Errorf(fasthttp.StatusBadRequest, "", "invalid namespace %q: this cluster has the global one only", ns)
+	}
+
 	if p := q.Get(api.QparamProvider); p != "" && p != api.ProviderAIS {
 		return api.Errorf(fasthttp.StatusBadRequest, "", "invalid bucket provider %q: this cluster has ais:// only", p)
 	}

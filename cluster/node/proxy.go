@@ -159,6 +159,8 @@ func (p *Proxy) control(path string) controlHandler {
 		return p.etl
 	case path == api.PathCluster:
 		return p.cluster
+	case path == "/v1/download" || path == "/v1/sort":
+		return p.noJobs
 	}
 	return nil
 }
@@ -260,6 +262,9 @@ func (p *Proxy) health(ctx *fasthttp.RequestCtx, query string) error {
 	ctx.Response.Header.Set(api.HdrClusterUptime, ns)
 	if (q.Has("readiness") || q.Has("prr")) && len(s.Map.Targets) == 0 {
 		return api.Errorf(fasthttp.StatusServiceUnavailable, "", "%s: no target has joined yet", p.name())
+	}
+	if q.Has("cii") {
+		return p.clusterInfo(ctx)
 	}
 	return nil
 }

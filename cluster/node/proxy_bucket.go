@@ -79,6 +79,10 @@ func (p *Proxy) bucketAction(ctx *fasthttp.RequestCtx, bucket string, q url.Valu
 	}
 	switch a.Action {
 	case api.ActCreateBucket:
+		if a.hasValue() && string(a.Value) != "{}" {
+			return api.Errorf(fasthttp.StatusNotImplemented, api.KindUnsupported,
+				"%s: bucket %s: a reference cluster keeps no properties of its own for a bucket; create it without", p.name(), api.AIS(bucket))
+		}
 		_, err := p.createBucket(bucket)
 		return err
 	case api.ActETLBucket, api.ActCopyBucket, api.ActETLObjects, api.ActCopyObjects:

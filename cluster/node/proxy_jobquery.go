@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -167,26 +166,6 @@ func (p *Proxy) statusOf(j *jobSnaps) api.JobStatus {
 		st.EndTime, st.Aborted = 0, false
 	}
 	return st
-}
-
-// cluster answers /v1/cluster: jobs, mostly.
-func (p *Proxy) cluster(ctx *fasthttp.RequestCtx, _ string, q url.Values) error {
-	switch string(ctx.Method()) {
-	case fasthttp.MethodPut:
-		return p.putCluster(ctx)
-	case fasthttp.MethodGet:
-	default:
-		methodNotAllowed(ctx, "GET, PUT")
-		return nil
-	}
-	switch what := q.Get(api.QparamWhat); what {
-	case "smap":
-		return writeJSON(ctx, &p.state().Map)
-	case "status", "status_all", "qryxstats", "running_all":
-		return p.getJobs(ctx, what)
-	default:
-		return api.Errorf(fasthttp.StatusBadRequest, "", "unexpected query [what=%s]", what)
-	}
 }
 
 // getJobs answers the questions about jobs, whose selector is a GET's body.
