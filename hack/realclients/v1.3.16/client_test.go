@@ -104,7 +104,7 @@ func pod(commType string) []byte {
 	}
 	return fmt.Appendf(nil, `apiVersion: v1
 kind: Pod
-metadata: {name: md5}
+metadata: {name: transformer-md5}
 spec:
   containers:
     - name: server
