@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/NVIDIA/aistore/api"
 	_ "github.com/NVIDIA/aistore/bench/aisloader" // keeps what it needs in go.sum
 )
 
@@ -28,6 +29,8 @@ func TestAisloader(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 	spec := filepath.Join(t.TempDir(), "pod.yaml")
 	require.NoError(t, os.WriteFile(spec, pod("hpush://"), 0o644))
+	// It only stops its ETL.
+	t.Cleanup(func() { require.NoError(t, api.ETLDelete(params(t), "transformer-md5")) })
 	u, err := url.Parse(os.Getenv("AIS_ENDPOINT"))
 	require.NoError(t, err)
 	for _, tt := range []struct {
