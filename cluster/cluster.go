@@ -25,6 +25,9 @@ import (
 func proxyID(i int) string  { return fmt.Sprintf("prx%05d", i+1) }
 func targetID(i int) string { return fmt.Sprintf("tgt%05d", i+1) }
 
+// localHeartbeat makes tests that lose a primary short.
+const localHeartbeat = time.Second
+
 // LocalConfig of a cluster within this process.
 type LocalConfig struct {
 	Proxies, Targets int
@@ -117,7 +120,7 @@ func (c *LocalCluster) nodeConfig(id string) node.Config {
 // address.
 func (c *LocalCluster) StartProxy(i int) error {
 	id := proxyID(i)
-	p, err := node.NewProxy(node.ProxyConfig{Config: c.nodeConfig(id), Dir: filepath.Join(c.cfg.Dir, id)})
+	p, err := node.NewProxy(node.ProxyConfig{Config: c.nodeConfig(id), Dir: filepath.Join(c.cfg.Dir, id), Heartbeat: localHeartbeat})
 	if err != nil {
 		return err
 	}

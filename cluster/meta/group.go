@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,15 +37,18 @@ type Config struct {
 	// Dial connects to another member; what is dialled there ends in its
 	// Accept.
 	Dial func(ctx context.Context, id string) (net.Conn, error)
-	Log  *slog.Logger
+	// Heartbeat is how long a follower does without word of its leader before
+	// it begins an election, and a leader without word of a majority before it
+	// steps down. 0 means 3 s.
+	Heartbeat time.Duration
+	Log       *slog.Logger
 }
 
-// Times of a group. A follower that does not hear of its leader for
-// heartbeat begins an election; a leader that does not hear of a majority for
-// lease steps down.
+// Times of a group.
 const (
-	heartbeat  = time.Second
-	lease      = 500 * time.Millisecond
+	// heartbeat is long: the machine may be busy with the load that is
+	// measured, and a primary that only waits for a CPU or a disk is not lost.
+	heartbeat  = 3 * time.Second
 	enqueue    = 5 * time.Second  // for a change to get into the queue
 	streamTime = 10 * time.Second // for one message between members
 	openTime   = 2 * time.Second  // for the log, which another process may have open
@@ -108,7 +112,7 @@ func Open(cfg Config) (_ *Store, err error) {
 	}
 	g.fresh = !has
 	g.trans = raft.NewNetworkTransport(g.conns, streams, streamTime, logs)
-	if g.raft, err = raft.NewRaft(raftConfig(cfg.ID, logs), (*machine)(s), g.log, g.log, snaps, g.trans); err != nil {
+	if g.raft, err = raft.NewRaft(raftConfig(cfg, logs), (*machine)(s), g.log, g.log, snaps, g.trans); err != nil {
 		return nil, err
 	}
 	if g.initial, err = first(cfg); err != nil {
@@ -124,10 +128,11 @@ func Open(cfg Config) (_ *Store, err error) {
 	return s, nil
 }
 
-func raftConfig(id string, logs io.Writer) *raft.Config {
+func raftConfig(cfg Config, logs io.Writer) *raft.Config {
+	beat := cmp.Or(cfg.Heartbeat, heartbeat)
 	c := raft.DefaultConfig()
-	c.LocalID = raft.ServerID(id)
-	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = heartbeat, heartbeat, lease
+	c.LocalID = raft.ServerID(cfg.ID)
+	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = beat, beat, beat
 	c.SnapshotThreshold, c.TrailingLogs = threshold, trailing
 	c.LogLevel, c.LogOutput = "WARN", logs
 	return c

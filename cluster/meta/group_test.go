@@ -42,7 +42,7 @@ func (w *wires) dial(_ context.Context, id string) (net.Conn, error) {
 }
 
 func (w *wires) open(t *testing.T, id, dir string, bootstrap bool) *meta.Store {
-	s, err := meta.Open(meta.Config{ID: id, Dir: dir, Bootstrap: bootstrap, Initial: meta.New("u-"+id, "c"), Dial: w.dial,
+	s, err := meta.Open(meta.Config{ID: id, Dir: dir, Bootstrap: bootstrap, Initial: meta.New("u-"+id, "c"), Dial: w.dial, Heartbeat: time.Second,
 		Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	w.mu.Lock()

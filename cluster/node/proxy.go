@@ -24,6 +24,8 @@ type ProxyConfig struct {
 	Config
 	// Dir keeps the log of the metadata.
 	Dir string
+	// Heartbeat of the proxies' group; see meta.Config.
+	Heartbeat time.Duration
 }
 
 // Proxy is a gateway: it redirects object calls to their owners and answers
@@ -32,8 +34,9 @@ type ProxyConfig struct {
 // others pass such calls on.
 type Proxy struct {
 	*node
-	dir  string
-	jobs jobList
+	dir       string
+	heartbeat time.Duration
+	jobs      jobList
 	// push lets one state go out at a time, so that targets see versions rise.
 	push sync.Mutex
 	// leads is set while this proxy is the primary and has taken over.
@@ -47,14 +50,15 @@ func NewProxy(cfg ProxyConfig) (*Proxy, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	return &Proxy{node: newNode(api.TypeProxy, cfg.Config, nil), dir: cfg.Dir}, nil
+	return &Proxy{node: newNode(api.TypeProxy, cfg.Config, nil), dir: cfg.Dir, heartbeat: cfg.Heartbeat}, nil
 }
 
 // Serve reads the stored metadata, answers on ln until ctx ends, and returns
 // when all is done. It closes ln.
 func (p *Proxy) Serve(ctx context.Context, ln net.Listener) (err error) {
 	p.meta, err = meta.Open(meta.Config{ID: p.cfg.ID, Dir: p.dir, Bootstrap: p.cfg.Primary == "",
-		Initial: meta.New(randomID(9), time.Now().UTC().Format(time.DateTime)), Dial: p.dialMember, Log: p.log})
+		Initial: meta.New(randomID(9), time.Now().UTC().Format(time.DateTime)), Dial: p.dialMember,
+		Heartbeat: p.heartbeat, Log: p.log})
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
