@@ -11,7 +11,7 @@ stop() {
 	rm -rf "$state"
 }
 trap stop EXIT
-"$exe" up --listen 127.0.0.1:0 --targets 3 --sync none --detach >/dev/null
+"$exe" up --listen 127.0.0.1:0 --proxies 2 --targets 3 --sync none --detach >/dev/null
 AIS_ENDPOINT=$("$exe" status -o json | sed -n 's/^ *"url": "\(.*\)",$/\1/p' | head -1)
 export AIS_ENDPOINT
 for version in v*; do
