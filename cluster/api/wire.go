@@ -56,6 +56,8 @@ const (
 
 	HdrNodeURL         = "Ais-Node-Url"          // where a pod sends its result by itself, comma-separated
 	HdrDirectPutLength = "Ais-Direct-Put-Length" // how many bytes it sent there
+	HdrTiming          = "Etlbench-Timing"       // "1": the reply is to say where its time went
+	HdrServerTiming    = "Server-Timing"         // where it went, as W3C has it
 	HdrRetryReason     = "Ais-Etl-Retry-Reason"  // of a pod's 503
 )
 

@@ -149,7 +149,16 @@ type quiet struct{}
 
 func (quiet) Printf(string, ...any) {}
 
+// serve answers, and tells who asks for it how long it took until the answer
+// began.
 func (s *Server) serve(ctx *fasthttp.RequestCtx) {
+	s.answer(ctx)
+	if string(ctx.Request.Header.Peek(api.HdrTiming)) == "1" {
+		ctx.Response.Header.SetBytesV(api.HdrServerTiming, api.ServerTiming(nil, api.TimingPod, time.Since(ctx.Time())))
+	}
+}
+
+func (s *Server) answer(ctx *fasthttp.RequestCtx) {
 	uri := string(ctx.Request.Header.RequestURI())
 	if ctx.IsGet() && ctx.Request.Header.ContentLength() != 0 && ctx.RequestBodyStream() != nil {
 		ctx.SetConnectionClose() // nobody reads the body of a GET here

@@ -112,7 +112,7 @@ func (n *node) serve(ctx context.Context, ln net.Listener, h fasthttp.RequestHan
 	defer cancel()
 	n.self, n.ctx, n.started = self, ctx, time.Now()
 	srv := &fasthttp.Server{
-		Handler:                      n.finishing(h),
+		Handler:                      n.finishing(n.timed(h)),
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
 		StreamRequestBody:            true,

@@ -41,6 +41,7 @@ func (t *Target) inline(ctx *fasthttp.RequestCtx, etl, bucket, object, query str
 	if err != nil {
 		return err
 	}
+	defer timePod(ctx, x)
 	if x.Delivered {
 		err := fmt.Errorf("%w: it answered an inline request without a result", comm.ErrPod)
 		x.done(t, err)

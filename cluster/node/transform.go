@@ -63,8 +63,9 @@ type transformation struct {
 	etl  *runningETL
 	name string // ais://bucket/object
 	// job tells that a job keeps the failure.
-	job  bool
-	stop func()
+	job   bool
+	stop  func()
+	began time.Time // when the pod was asked
 }
 
 // transform sends an object through its ETL's pod, for as long as ctx, which
@@ -82,6 +83,7 @@ func (t *Target) transform(ctx context.Context, r *runningETL, bucket, object st
 		req.Path = src.path
 	}
 	x := &transformation{size: src.size, etl: r, job: !inline, name: api.AIS(bucket).String() + "/" + object, stop: stop}
+	x.began = time.Now()
 	call := r.link.Offline
 	if inline {
 		call = r.link.Inline
