@@ -13,7 +13,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// OwnChecksum is the type of the checksum that every object is stored with:
+// OwnChecksum is the type of a checksum that every object is stored with:
 // XXH64 with seed 0. The type "xxhash" names the same function.
 const OwnChecksum = "xxhash2"
 
@@ -26,61 +26,67 @@ type Checksum struct {
 	Value string
 }
 
-// digests sums a body as it passes: always with the own type, and with the
-// expected one where that is another.
+// digests sums a body as it passes: always with the own type, and with those
+// that are expected or to be kept.
 type digests struct {
-	own   *xxhash.Digest
-	other hash.Hash // nil if the own one serves
+	own    *xxhash.Digest
+	others map[string]hash.Hash // by type
 }
 
-// newDigests prepares for an expected checksum, which may be empty.
-func newDigests(expect Checksum) (*digests, error) {
-	d := &digests{own: xxhash.New()}
-	switch expect.Type {
-	case "":
-		if expect.Value != "" {
-			return nil, fmt.Errorf("%w: a value without a type", ErrChecksumType)
+// newDigests prepares for checksums of some types, of which "" is none.
+func newDigests(types ...string) (*digests, error) {
+	d := &digests{own: xxhash.New(), others: map[string]hash.Hash{}}
+	for _, t := range types {
+		if err := CheckChecksumType(t); err != nil {
+			return nil, err
 		}
-	case "none", "xxhash", OwnChecksum:
-	case "md5":
-		d.other = md5.New()
-	case "crc32c":
-		d.other = crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	case "sha256":
-		d.other = sha256.New()
-	case "sha512":
-		d.other = sha512.New()
-	default:
-		return nil, fmt.Errorf("%w %q: use one of xxhash, xxhash2, md5, crc32c, sha256, sha512, none",
-			ErrChecksumType, expect.Type)
+		switch t {
+		case "md5":
+			d.others[t] = md5.New()
+		case "crc32c":
+			d.others[t] = crc32.New(crc32.MakeTable(crc32.Castagnoli))
+		case "sha256":
+			d.others[t] = sha256.New()
+		case "sha512":
+			d.others[t] = sha512.New()
+		}
 	}
 	return d, nil
+}
+
+// CheckChecksumType refuses types that are not known; "" is one.
+func CheckChecksumType(t string) error {
+	switch t {
+	case "", "none", "xxhash", OwnChecksum, "md5", "crc32c", "sha256", "sha512":
+		return nil
+	}
+	return fmt.Errorf("%w %q: use one of xxhash, xxhash2, md5, crc32c, sha256, sha512, none", ErrChecksumType, t)
 }
 
 func (d *digests) write(p []byte) {
 	// Writing to a hash never fails.
 	_, _ = d.own.Write(p)
-	if d.other != nil {
-		_, _ = d.other.Write(p)
+	for _, h := range d.others {
+		_, _ = h.Write(p)
 	}
 }
 
-// sum is the own checksum of what was written.
-func (d *digests) sum() Checksum {
+// sum is the checksum of a type of what was written.
+func (d *digests) sum(t string) Checksum {
+	switch h := d.others[t]; {
+	case t == "none":
+		return Checksum{Type: t}
+	case h != nil:
+		return Checksum{Type: t, Value: hex.EncodeToString(h.Sum(nil))}
+	}
 	return Checksum{Type: OwnChecksum, Value: hex.EncodeToString(d.own.Sum(nil))}
 }
 
-// verify compares with the expected checksum that newDigests was given. A
-// type alone asks for nothing.
+// verify compares with an expected checksum, of a type that newDigests was
+// given. A type alone asks for nothing.
 func (d *digests) verify(expect Checksum) error {
-	if expect.Value == "" || expect.Type == "none" {
-		return nil
-	}
-	got := d.sum().Value
-	if d.other != nil {
-		got = hex.EncodeToString(d.other.Sum(nil))
-	}
-	if strings.EqualFold(got, expect.Value) {
+	got := d.sum(expect.Type).Value
+	if expect.Value == "" || expect.Type == "none" || strings.EqualFold(got, expect.Value) {
 		return nil
 	}
 	return &ChecksumError{Type: expect.Type, Want: expect.Value, Got: got}

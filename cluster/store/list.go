@@ -26,6 +26,11 @@ type ListOptions struct {
 	Limit int
 	// Detail fills in all of Info. Without it only the name is set.
 	Detail bool
+	// Shallow lists, of what is below the prefix, only objects without a further
+	// '/'; the others stand together as folders, whose names end in it.
+	Shallow bool
+	// NoFolders leaves those out of a shallow listing.
+	NoFolders bool
 }
 
 // List returns objects in the byte order of their full names. more tells that
@@ -79,9 +84,13 @@ func (l *lister) walk(dir, base string) error {
 		return err
 	}
 	for _, key := range keys {
-		if part, isDir := strings.CutSuffix(key, "/"); isDir {
+		part, isDir := strings.CutSuffix(key, "/")
+		switch {
+		case isDir && l.o.Shallow && strings.HasPrefix(base+key, l.o.Prefix):
+			err = l.folder(dir+"/"+dirEntry(part), base+key)
+		case isDir:
 			err = l.walk(dir+"/"+dirEntry(part), base+key)
-		} else {
+		default:
 			err = l.add(place{root: l.root, dir: dir, path: dir + "/" + fileEntry(key)}, base+key)
 		}
 		if err != nil || l.more {
@@ -131,9 +140,30 @@ func (l *lister) wants(base, key string) bool {
 		(name > l.o.After || strings.HasPrefix(l.o.After, name))
 }
 
+// folder adds a directory that has objects.
+func (l *lister) folder(dir, name string) error {
+	if name <= l.o.After || l.o.NoFolders {
+		return nil
+	}
+	any := lister{s: l.s, o: ListOptions{Limit: 1}, root: l.root}
+	if err := any.walk(dir, name); err != nil || len(any.infos) == 0 {
+		return err
+	}
+	if !l.full() {
+		l.infos = append(l.infos, Info{Name: name, Folder: true})
+	}
+	return nil
+}
+
+// full tells whether there is no room for another entry, which there is then
+// more of.
+func (l *lister) full() bool {
+	l.more = l.o.Limit > 0 && len(l.infos) == l.o.Limit
+	return l.more
+}
+
 func (l *lister) add(p place, name string) error {
-	if l.o.Limit > 0 && len(l.infos) == l.o.Limit {
-		l.more = true
+	if l.full() {
 		return nil
 	}
 	if !l.o.Detail {

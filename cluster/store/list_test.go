@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -32,16 +33,7 @@ func TestListProperty(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, seed))
 	for range 3 {
 		s := open(t, store.Config{Sync: store.SyncNone})
-		set := map[string]bool{}
-		for len(set) < 150 {
-			set[randomName(rnd)] = true
-		}
-		var names []string
-		for n := range set {
-			names = append(names, n)
-			put(t, s, n, n)
-		}
-		sort.Strings(names)
+		names := putRandom(t, s, rnd)
 		for limit := range len(names) + 2 {
 			require.Equal(t, names, pages(t, s, store.ListOptions{Limit: limit}), "limit %d", limit)
 		}
@@ -71,6 +63,20 @@ func pages(t *testing.T, s *store.Store, o store.ListOptions) []string {
 	}
 }
 
+// putRandom makes 150 objects and returns their names, sorted.
+func putRandom(t *testing.T, s *store.Store, rnd *rand.Rand) []string {
+	t.Helper()
+	set := map[string]bool{}
+	for len(set) < 150 {
+		set[randomName(rnd)] = true
+	}
+	names := slices.Sorted(maps.Keys(set))
+	for _, n := range names {
+		put(t, s, n, n)
+	}
+	return names
+}
+
 func randomName(rnd *rand.Rand) string {
 	parts := []string{"/", "/", "a", "b", "aa", "-", ".", "%", "0", "é", "\x01", "\xff", "~", "%2F"}
 	var b strings.Builder
@@ -95,6 +101,32 @@ func randomCut(rnd *rand.Rand, names []string) string {
 		return n + "/"
 	}
 	return randomName(rnd)
+}
+
+// A shallow listing folds everything behind the next '/' into one entry, for
+// pages of every size.
+func TestListShallow(t *testing.T) {
+	const seed = 11
+	rnd := rand.New(rand.NewPCG(seed, seed))
+	s := open(t, store.Config{Sync: store.SyncNone})
+	names := putRandom(t, s, rnd)
+	for range 500 {
+		o := store.ListOptions{Limit: 1 + rnd.IntN(20), Prefix: randomCut(rnd, names), Shallow: true, NoFolders: rnd.IntN(4) == 0}
+		want := []string{}
+		for _, n := range names {
+			rest, ok := strings.CutPrefix(n, o.Prefix)
+			first, _, isIn := strings.Cut(rest, "/")
+			switch {
+			case !ok || isIn && o.NoFolders:
+			case isIn:
+				want = append(want, o.Prefix+first+"/")
+			default:
+				want = append(want, n)
+			}
+		}
+		sort.Strings(want)
+		require.Equal(t, slices.Compact(want), pages(t, s, o), "%+v", o)
+	}
 }
 
 func TestListDetail(t *testing.T) {

@@ -23,6 +23,7 @@ const (
 	keySum     = "x" // XXH64
 	keyVersion = "v"
 	keyAtime   = "t" // Unix ns
+	keyKept    = "s" // type and value of a checksum of another type
 	keyCustom  = "c"
 )
 
@@ -30,7 +31,8 @@ const (
 // left out on purpose: a file that a power failure cut short under SyncNone
 // keeps its old checksum, which then tells.
 type meta struct {
-	checksum string // of OwnChecksum's type
+	checksum string   // of OwnChecksum's type
+	kept     Checksum // of another type; zero if there is none
 	version  int64
 	atime    int64             // Unix ns
 	custom   map[string]string // nil if empty
@@ -40,6 +42,9 @@ type meta struct {
 func (m meta) encode() ([]byte, error) {
 	b := fmt.Appendf(nil, "%s\n%s %s\n%s %d\n%s %d\n",
 		metaFormat, keySum, m.checksum, keyVersion, m.version, keyAtime, m.atime)
+	if m.kept.Type != "" && m.kept.Type != OwnChecksum {
+		b = fmt.Appendf(b, "%s %s %s\n", keyKept, m.kept.Type, m.kept.Value)
+	}
 	for _, k := range slices.Sorted(maps.Keys(m.custom)) {
 		b = fmt.Appendf(b, "%s %s %s\n", keyCustom, strconv.Quote(k), strconv.Quote(m.custom[k]))
 	}
@@ -67,6 +72,12 @@ func parseMeta(b []byte) (meta, error) {
 	}
 	if m.atime, err = strconv.ParseInt(fields[2], 10, 64); err != nil {
 		return meta{}, fmt.Errorf("metadata: atime %q", fields[2])
+	}
+	if len(custom) > 0 {
+		if kept, ok := strings.CutPrefix(custom[0], keyKept+" "); ok {
+			m.kept.Type, m.kept.Value, _ = strings.Cut(kept, " ")
+			custom = custom[1:]
+		}
 	}
 	if m.custom, err = parseCustom(custom); err != nil {
 		return meta{}, err

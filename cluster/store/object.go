@@ -17,12 +17,15 @@ type Info struct {
 	Name string
 	// Size is in bytes.
 	Size int64
-	// Checksum is of type OwnChecksum.
+	// Checksum is of the type that PutOptions.Keep said.
 	Checksum Checksum
 	// Version is 1 for a new object, one more for every overwrite.
 	Version int64
 	// Atime is when the object was put, in Unix nanoseconds.
 	Atime int64
+	// Folder stands for all objects whose names begin with Name, in a shallow
+	// listing; nothing else is set then.
+	Folder bool
 	// Custom is what the caller of Put wanted kept; nil when nothing.
 	Custom map[string]string
 }
@@ -134,7 +137,7 @@ func readMeta(get func(b []byte) (int, error)) (meta, error) {
 // remake computes an object's metadata from its bytes and keeps it. Version
 // and custom metadata are lost; the file's time stands for that of the Put.
 func (s *Store) remake(f *os.File, st fs.FileInfo) (meta, error) {
-	d, err := newDigests(Checksum{})
+	d, err := newDigests()
 	if err != nil {
 		return meta{}, err
 	}
@@ -142,7 +145,7 @@ func (s *Store) remake(f *os.File, st fs.FileInfo) (meta, error) {
 	if _, err := io.Copy(d.own, io.NewSectionReader(f, 0, st.Size())); err != nil {
 		return meta{}, err
 	}
-	m := meta{checksum: d.sum().Value, version: 1, atime: st.ModTime().UnixNano()}
+	m := meta{checksum: d.sum(OwnChecksum).Value, version: 1, atime: st.ModTime().UnixNano()}
 	b, err := m.encode()
 	if err == nil {
 		err = s.fs.Setxattr(f, xattrName, b)
@@ -155,10 +158,11 @@ func (s *Store) remake(f *os.File, st fs.FileInfo) (meta, error) {
 }
 
 func (m meta) info(name string, size int64) Info {
-	return Info{
-		Name: name, Size: size, Version: m.version, Atime: m.atime, Custom: m.custom,
-		Checksum: Checksum{Type: OwnChecksum, Value: m.checksum},
+	i := Info{Name: name, Size: size, Version: m.version, Atime: m.atime, Custom: m.custom, Checksum: m.kept}
+	if i.Checksum.Type == "" {
+		i.Checksum = Checksum{Type: OwnChecksum, Value: m.checksum}
 	}
+	return i
 }
 
 // Delete removes an object, and the directories that it leaves empty. Callers

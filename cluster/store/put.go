@@ -25,9 +25,12 @@ type PutOptions struct {
 	// Size is the body's length in bytes, -1 when unknown. A body of another
 	// length is ErrShortBody or ErrLongBody.
 	Size int64
-	// Expect is verified if it has a value. The stored checksum is of type
-	// OwnChecksum anyway. A type that is not known is ErrChecksumType.
+	// Expect is verified if it has a value. A type that is not known, or a
+	// value without one, is ErrChecksumType.
 	Expect Checksum
+	// Keep is the type of the checksum that the object is known by from then
+	// on; "" is OwnChecksum.
+	Keep string
 	// SkipVersion stores version 1 without a look at the object that is there.
 	SkipVersion bool
 	// Custom is kept with the object; all metadata has room for about 3 KB,
@@ -60,7 +63,10 @@ func (s *Store) put(ctx context.Context, bucket, name string, r io.Reader, o Put
 	if err != nil {
 		return Info{}, err
 	}
-	d, err := newDigests(o.Expect)
+	if o.Expect.Type == "" && o.Expect.Value != "" {
+		return Info{}, fmt.Errorf("%w: a value without a type", ErrChecksumType)
+	}
+	d, err := newDigests(o.Expect.Type, o.Keep)
 	if err != nil {
 		return Info{}, err
 	}
@@ -80,7 +86,7 @@ func (s *Store) put(ctx context.Context, bucket, name string, r io.Reader, o Put
 	if err != nil {
 		return Info{}, err
 	}
-	m := meta{checksum: d.sum().Value, atime: s.now().UnixNano(), custom: maps.Clone(o.Custom)}
+	m := meta{checksum: d.sum(OwnChecksum).Value, kept: d.sum(o.Keep), atime: s.now().UnixNano(), custom: maps.Clone(o.Custom)}
 	if m, err = t.publish(p, m, o.SkipVersion); err != nil {
 		return Info{}, s.explain(err)
 	}

@@ -120,6 +120,23 @@ func TestChecksums(t *testing.T) {
 	}
 }
 
+func TestChecksumOfAnotherTypeIsKept(t *testing.T) {
+	s := open(t, store.Config{})
+	for typ, want := range map[string]string{"md5": "5eb63bbbe01eeed093cb22bb8f5acdc3", "crc32c": "c99465aa", "none": "",
+		"sha256": "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"} {
+		custom := map[string]string{"k": "v"}
+		info, err := s.Put(context.Background(), bucket, "o", strings.NewReader("hello world"), store.PutOptions{
+			Size: -1, Keep: typ, Expect: store.Checksum{Type: "xxhash", Value: "45ab6734b21e6968"}, Custom: custom})
+		require.NoError(t, err)
+		require.Equal(t, store.Checksum{Type: typ, Value: want}, info.Checksum)
+		_, got := get(t, s, "o")
+		require.Equal(t, info, got)
+		require.Equal(t, custom, got.Custom)
+	}
+	_, err := s.Put(context.Background(), bucket, "o", strings.NewReader("hello world"), store.PutOptions{Size: -1, Keep: "sha1"})
+	require.ErrorIs(t, err, store.ErrChecksumType)
+}
+
 func TestChecksumErrorSaysWhatDiffers(t *testing.T) {
 	s := open(t, store.Config{})
 	_, err := s.Put(context.Background(), bucket, "o", strings.NewReader("hello world"), store.PutOptions{
