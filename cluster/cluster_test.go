@@ -465,7 +465,7 @@ func checkSnaps(t *testing.T, c *cluster.LocalCluster, id string, objects map[st
 	for _, list := range snaps {
 		require.Len(t, list, 1)
 		require.NotEmpty(t, list[0].Ext.ObjectTimes)
-		n += list[0].Stats.LocObjs
+		n += list[0].Ext.Objects
 		bytes += list[0].Ext.SourceBytes
 		out += list[0].Stats.OutObjs
 		in += list[0].Stats.InObjs

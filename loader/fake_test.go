@@ -452,7 +452,7 @@ func (f *fakeAIS) snap(id string, j *fakeJob, s *fakeShare) api.Snap {
 		if _, err := base64.StdEncoding.DecodeString(string(b)); err != nil {
 			panic(err)
 		}
-		snap.Ext = &api.SnapExt{ObjectTimes: string(b), SourceBytes: s.bytes}
+		snap.Ext = &api.SnapExt{ObjectTimes: string(b), Objects: s.objs, SourceBytes: s.bytes}
 	}
 	return snap
 }

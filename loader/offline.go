@@ -120,6 +120,7 @@ func (r *run) told(ctx context.Context, a *arm, j *offlineJob) {
 			j.snaps[id] = s
 			j.cells[i].ops = s.Stats.LocObjs
 			if s.Ext != nil {
+				j.cells[i].ops = s.Ext.Objects
 				j.cells[i].in = s.Ext.SourceBytes
 			}
 			j.cells[i].ttlb = r.objectTimes(s)

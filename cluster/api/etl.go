@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -33,8 +34,17 @@ func (b *Blob) UnmarshalJSON(data []byte) error {
 // are zero, which means the default of the field.
 type Duration time.Duration
 
-// MarshalJSON writes "45s".
-func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
+// MarshalJSON writes "45s", and "5m" rather than "5m0s".
+func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
+
+// String is the duration as the wire has it.
+func (d Duration) String() string {
+	s := time.Duration(d).String()
+	if strings.HasSuffix(s, "m0s") {
+		return strings.TrimSuffix(s, "0s")
+	}
+	return s
+}
 
 // UnmarshalJSON reads "45s", "" and null.
 func (d *Duration) UnmarshalJSON(data []byte) error {
@@ -85,6 +95,8 @@ type ETLSpec struct {
 	// file's path. "url" is what hpull pods get anyway.
 	Argument string   `json:"argument,omitempty"`
 	Env      []EnvVar `json:"env,omitempty"`
+	// Resources are what pods may take of their machine, as Kubernetes has it.
+	Resources json.RawMessage `json:"resources,omitempty"`
 }
 
 // ArgumentFQN is the Argument of ETLs that read the objects' files.

@@ -37,6 +37,9 @@ type JobQuery struct {
 	// Node, or DaemonID as the Python SDK calls it, is the only target to ask.
 	Node     string `json:"node,omitempty"`
 	DaemonID string `json:"DaemonID,omitempty"`
+	// Ext asks for Snap.Ext, which others than this cluster's own clients do
+	// not expect.
+	Ext bool `json:"etlbench_ext,omitempty"`
 }
 
 // Target is the one target that is asked about; "" means all.
@@ -64,7 +67,7 @@ func (s *JobStatus) Done() bool { return s.EndTime != 0 || s.Aborted }
 
 // Snap is what one target tells of a job.
 type Snap struct {
-	Ext      *SnapExt  `json:"ext"`
+	Ext      *SnapExt  `json:"ext"` // nil unless it was asked for
 	Start    time.Time `json:"start-time"`
 	End      time.Time `json:"end-time"` // zero while running
 	Bck      Bucket    `json:"bck"`
@@ -86,7 +89,9 @@ type Snap struct {
 func Idling(kind string) bool { return kind == ActETLObjects || kind == ActCopyObjects }
 
 // SnapStats counts objects and bytes: processed here, sent to other targets,
-// received from them. The bytes are those of the results.
+// received from them. The bytes are those of the results. An object that a pod
+// sent to its place by itself (direct put) counts as sent, without its bytes,
+// and as received, and not as processed here.
 type SnapStats struct {
 	LocObjs  int64 `json:"loc-objs,string"`
 	LocBytes int64 `json:"loc-bytes,string"`
@@ -103,6 +108,8 @@ type SnapExt struct {
 	// the source to the result stored: a histogram in HdrHistogram's V2
 	// compressed encoding, base64.
 	ObjectTimes string `json:"object-times,omitempty"`
+	// Objects counts those that the job is done with, wherever they went.
+	Objects int64 `json:"objects"`
 	// SourceBytes is the size of all source objects together.
 	SourceBytes int64 `json:"source-bytes"`
 	// Failed counts objects that failed.

@@ -30,6 +30,24 @@ type plan struct {
 	object time.Duration
 }
 
+// describe is an init message in AIStore's few words.
+func (p *plan) describe() string {
+	s := &p.spec
+	form, env := "init-spec", ""
+	switch {
+	case len(s.Code) > 0:
+		form = "init-code"
+	case len(s.Runtime) > 0:
+		form = "init-etl-spec"
+		var list []string
+		for _, e := range p.pod.Env {
+			list = append(list, fmt.Sprintf("{%q:%q}", e.Name, e.Value))
+		}
+		env = ", env=[" + strings.Join(list, ",") + "]"
+	}
+	return fmt.Sprintf("%s[%s-%s]%s, timeout=(%s, %s)", form, s.Name, p.typ.Name, env, p.init, p.object)
+}
+
 // maxChunk is the largest chunk_size.
 const maxChunk = 1 << 20
 
@@ -97,7 +115,6 @@ func (p *plan) finish(old bool) error {
 		s.ObjTimeout = api.Duration(p.object)
 	}
 	p.pod.PerObject = p.typ.PerObject
-	p.pod.Env = append(p.pod.Env, s.Env...)
 	return nil
 }
 
@@ -153,6 +170,9 @@ func (p *plan) fromRuntime() error {
 	}
 	if r.Image == "" {
 		return badSpec("runtime.image: is required")
+	}
+	if len(p.spec.Resources) == 0 {
+		p.spec.Resources = json.RawMessage("{}") // as today's clients always send it
 	}
 	p.pod = pod.Spec{Image: r.Image, Command: r.Command, Env: r.Env, Probe: defaultProbe()}
 	return p.setComm("")

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/stretchr/testify/require"
 	"github.com/valyala/fasthttp"
 
@@ -256,4 +257,23 @@ func TestByteRange(t *testing.T) {
 			require.Equal(t, []int64{tt.first, tt.length, int64(tt.status)}, []int64{first, length, int64(ctx.Response.StatusCode())})
 		})
 	}
+}
+
+func TestStoppedETLLeavesEndedJobsAlone(t *testing.T) {
+	tg, done := target(t, t.TempDir())
+	defer done()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	j := &targetJob{job: bucketJob{ID: "job-00001", XactID: "etl-00001"}, ctx: ctx, cancel: cancel, start: time.Now(), end: time.Now(),
+		times: hdrhistogram.New(minObjectTime, maxObjectTime, 3)}
+	tg.jobs.add(j.job.ID, j)
+	tg.jobs.abortOf("etl-00001", "the ETL was stopped")
+	s, err := j.snap()
+	require.NoError(t, err)
+	require.False(t, s.Aborted)
+	_, err = tg.abortJob(&jobRef{ID: j.job.ID, Reason: "another target failed"})
+	require.NoError(t, err)
+	s, err = j.snap()
+	require.NoError(t, err)
+	require.True(t, s.Aborted)
+	require.Equal(t, "another target failed", s.AbortErr)
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,11 +63,19 @@ func (p *Proxy) listETLs(ctx *fasthttp.RequestCtx) error {
 }
 
 func (p *Proxy) getETL(ctx *fasthttp.RequestCtx, name, sub, job string) error {
-	name, e, err := p.findETL(name)
+	what, tid, _ := strings.Cut(sub, "/")
+	if what == "logs" && tid != "" && p.state().Map.Targets[tid] == nil {
+		return api.Errorf(fasthttp.StatusBadRequest, "", "unknown target %q", tid)
+	}
+	asked := name
+	name, e, err := p.findETL(asked)
+	var unknown *api.Error
+	if errors.As(err, &unknown) && unknown.Kind == api.KindNotFound && sub != "" {
+		return api.Errorf(unknown.Status, unknown.Kind, "%s: %s does not exist", p.name(), asked) // as a target says it
+	}
 	if err != nil {
 		return err
 	}
-	what, tid, _ := strings.Cut(sub, "/")
 	switch {
 	case sub == "":
 		return p.viewETL(ctx, name, e, job)
@@ -121,7 +130,7 @@ func (p *Proxy) running(name string, e meta.ETL) error {
 	if e.Stage == api.StageRunning {
 		return nil
 	}
-	return api.Errorf(fasthttp.StatusNotFound, api.KindNotFound, "%s: %s does not exist: it is %s", p.name(), name, describe(e))
+	return api.Errorf(fasthttp.StatusNotFound, api.KindNotFound, "%s: %s does not exist%s", p.name(), name, because(e))
 }
 
 // describe is a stage with its reason, if it has one.
@@ -130,6 +139,14 @@ func describe(e meta.ETL) string {
 		return e.Stage
 	}
 	return fmt.Sprintf("%s: %s", e.Stage, e.Reason)
+}
+
+// because is why an ETL that is not there is not, if nobody stopped it.
+func because(e meta.ETL) string {
+	if e.Reason == "" {
+		return ""
+	}
+	return ": it is " + describe(e)
 }
 
 func (p *Proxy) etlHealth(ctx *fasthttp.RequestCtx, name string, e meta.ETL) error {
@@ -166,11 +183,7 @@ func (p *Proxy) etlLogs(ctx *fasthttp.RequestCtx, name string, e meta.ETL, tid s
 	}
 	targets := p.state().Map.Targets
 	if tid != "" {
-		t := targets[tid]
-		if t == nil {
-			return api.Errorf(fasthttp.StatusBadRequest, "", "unknown target %q", tid)
-		}
-		targets = map[string]*api.NodeInfo{tid: t}
+		targets = map[string]*api.NodeInfo{tid: targets[tid]}
 	}
 	var mu sync.Mutex
 	list := []api.ETLLogs{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -16,6 +17,7 @@ type jobRecord struct {
 	job     bucketJob
 	targets map[string]*api.NodeInfo // that it was begun on
 	begun   bool                     // committed on all of them
+	ended   time.Time                // when this proxy learned that all parts have ended
 	snaps   map[string]api.Snap      // final ones, by target; nil before
 	stopped string                   // why the primary stopped it; "" when it did not
 }

@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +32,19 @@ func (j *jobSnaps) add(target string, s api.Snap) {
 // queryJobs asks all targets for the jobs of a query, in the order that they
 // began in. The part of a target that does not answer counts as aborted.
 func (p *Proxy) queryJobs(q api.JobQuery) []*jobSnaps {
+	jobs, ended := p.askJobs(q)
+	if ended {
+		// A target that was asked before another one's part had ended did not
+		// know then of all objects that it was sent.
+		jobs, _ = p.askJobs(q)
+	}
+	return jobs
+}
+
+// askJobs is queryJobs once. ended tells that some job was not known before to
+// have ended.
+func (p *Proxy) askJobs(q api.JobQuery) (jobs []*jobSnaps, ended bool) {
+	asked := time.Now()
 	// Clients of two versions take what init replied, the ETL's name, for the
 	// id of its job.
 	if _, e, ok := p.state().ETL(q.ID); ok && e.XactID != "" {
@@ -62,26 +75,27 @@ func (p *Proxy) queryJobs(q api.JobQuery) []*jobSnaps {
 		return nil
 	})
 	for id, j := range byID {
-		p.complete(j, lost)
+		ended = p.complete(j, lost, asked) || ended
 		if q.Active != nil && *q.Active && !j.active() {
 			delete(byID, id)
 		}
 	}
 	return slices.SortedFunc(maps.Values(byID), func(a, b *jobSnaps) int {
 		return cmp.Or(a.start.Compare(b.start), cmp.Compare(a.id, b.id))
-	})
+	}), ended
 }
 
-// complete fills in the parts of a job that no target has told of. Once all
-// parts have ended they are kept, so that the loss of a target later on does
-// not change what became of a job.
-func (p *Proxy) complete(j *jobSnaps, lost map[string]error) {
+// complete fills in the parts of a job that no target has told of. Parts that
+// were asked for when all were known to have ended are kept, so that the loss
+// of a target later on does not change what became of a job. It tells whether
+// that all have ended is news.
+func (p *Proxy) complete(j *jobSnaps, lost map[string]error, asked time.Time) (news bool) {
 	p.jobs.mu.Lock()
 	defer p.jobs.mu.Unlock()
 	r := p.jobs.byID[j.id]
 	if r != nil && r.snaps != nil {
 		j.snaps = r.snaps
-		return
+		return false
 	}
 	some := j.any()
 	for id, err := range lost {
@@ -90,7 +104,7 @@ func (p *Proxy) complete(j *jobSnaps, lost map[string]error) {
 		}
 	}
 	if r == nil || !r.begun {
-		return
+		return false
 	}
 	ended := true
 	for id := range r.targets {
@@ -101,9 +115,15 @@ func (p *Proxy) complete(j *jobSnaps, lost map[string]error) {
 		}
 		ended = ended && !s.End.IsZero()
 	}
-	if ended {
+	switch {
+	case !ended:
+	case r.ended.IsZero():
+		r.ended = time.Now()
+		return true
+	case asked.After(r.ended):
 		r.snaps = j.snaps
 	}
+	return false
 }
 
 // any is the part of the target with the lowest ID.
@@ -113,10 +133,16 @@ func (j *jobSnaps) any() api.Snap { return j.snaps[slices.Min(slices.Collect(map
 // its kind, is shown as one that has not ended.
 const idleShown = time.Minute
 
+// idles tells whether a part of a job is done with its work and is still to be
+// shown as one that has not ended.
+func idles(s *api.Snap) bool {
+	return !s.End.IsZero() && api.Idling(s.Kind) && !s.Aborted && time.Since(s.End) < idleShown
+}
+
 // active tells whether a job is shown to those who ask for what runs.
 func (j *jobSnaps) active() bool {
 	for _, s := range j.snaps {
-		if s.End.IsZero() || api.Idling(s.Kind) && !s.Aborted && time.Since(s.End) < idleShown {
+		if s.End.IsZero() || idles(&s) {
 			return true
 		}
 	}
@@ -157,7 +183,14 @@ func (p *Proxy) statusOf(j *jobSnaps) api.JobStatus {
 	if stopped != "" {
 		errs = []string{stopped}
 	}
-	st.Err = strings.Join(errs, "; ")
+	if len(errs) > 0 {
+		st.Err = errs[0]
+	}
+	if n := len(errs) - 1; n == 1 {
+		st.Err += " (and 1 more error)"
+	} else if n > 1 {
+		st.Err += fmt.Sprintf(" (and %d more errors)", n)
+	}
 	// A job is aborted as soon as one target is; it has ended when all have.
 	if running && st.Aborted && stopped == "" && j.kind != api.ActETLInline {
 		p.abortJob(j.id, st.Err)
@@ -186,7 +219,12 @@ func (p *Proxy) getJobs(ctx *fasthttp.RequestCtx, what string) error {
 		for _, j := range p.queryJobs(sel) {
 			list = append(list, p.statusOf(j))
 		}
-		return writeJSON(ctx, list)
+		data, err := json.Marshal(list)
+		if err != nil {
+			return err
+		}
+		writeText(ctx, string(data))
+		return nil
 	case "running_all":
 		return p.runningJobs(ctx, sel)
 	}
@@ -206,13 +244,21 @@ func (p *Proxy) jobSelector(data []byte) (sel api.JobQuery, err error) {
 
 func (p *Proxy) jobStatus(ctx *fasthttp.RequestCtx, sel api.JobQuery) error {
 	if sel.ID == "" && !jobKinds[sel.Kind] {
-		return api.Errorf(fasthttp.StatusBadRequest, "", "invalid x-%s", sel.Kind)
+		return api.Errorf(fasthttp.StatusBadRequest, "", "invalid x-")
 	}
 	jobs := p.queryJobs(sel)
 	if len(jobs) == 0 {
 		return api.Errorf(fasthttp.StatusNotFound, api.KindNotFound, "%s: x-%s[%s] does not exist", p.name(), sel.Kind, sel.ID)
 	}
-	data, err := json.Marshal(p.statusOf(jobs[len(jobs)-1]))
+	// Of several, the last one that runs, or else the last one.
+	st := p.statusOf(jobs[len(jobs)-1])
+	for _, j := range slices.Backward(jobs) {
+		if s := p.statusOf(j); !s.Done() {
+			st = s
+			break
+		}
+	}
+	data, err := json.Marshal(st)
 	if err != nil {
 		return err
 	}
@@ -248,6 +294,12 @@ func (p *Proxy) jobSnaps(ctx *fasthttp.RequestCtx, sel api.JobQuery) error {
 	}
 	for _, j := range jobs {
 		for id, s := range j.snaps {
+			if idles(&s) {
+				s.End = time.Time{}
+			}
+			if !sel.Ext {
+				s.Ext = nil
+			}
 			if sel.Target() == "" || sel.Target() == id {
 				all[id] = append(all[id], s)
 			}

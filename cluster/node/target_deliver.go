@@ -32,6 +32,7 @@ type delivery struct {
 type delivered struct {
 	source, result int64 // bytes
 	sent           bool  // to another target
+	direct         bool  // by the pod itself
 }
 
 // deliver makes an object and stores it where it belongs.
@@ -54,7 +55,7 @@ func (t *Target) deliver(ctx context.Context, d *delivery) (r delivered, err err
 	r.source = x.size
 	if x.Delivered {
 		x.done(t, nil)
-		r.result, r.sent = max(x.Size, 0), true
+		r.result, r.sent, r.direct = max(x.Size, 0), true, true
 		return r, nil
 	}
 	r.sent, err = t.storeResult(ctx, d, x.body, store.PutOptions{Size: x.Size})

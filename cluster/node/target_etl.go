@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -28,8 +29,9 @@ type runningETL struct {
 	ready              chan struct{} // closed when pod and link are set, or the start failed
 	pod                pod.Pod       // nil when the start failed
 	link               comm.Link
-	objects, in, out   atomic.Int64
-	errors             objErrors // of inline requests
+	about              string       // its init message in a few words
+	objects, in, out   atomic.Int64 // of inline requests that were answered here
+	errors             objErrors    // of inline requests
 	start              time.Time
 	stopped            sync.Once
 	gone               chan struct{} // closed when stop is through
@@ -76,7 +78,7 @@ func (t *Target) startETL(ref *etlRef) (any, error) {
 	}
 	ctx, cancel := context.WithCancelCause(t.ctx)
 	r := &runningETL{name: ref.Name, xact: e.XactID, secret: e.Secret, typ: pl.typ, timeout: pl.object, fqn: pl.spec.Argument == api.ArgumentFQN,
-		start: time.Now(), ctx: ctx, cancel: cancel, ready: make(chan struct{}), gone: make(chan struct{})}
+		about: pl.describe(), start: time.Now(), ctx: ctx, cancel: cancel, ready: make(chan struct{}), gone: make(chan struct{})}
 	r.onGone = func() { t.ended.add(r.xact, r.snap()) }
 	t.etls.awaitGone(ref.Name)
 	if !t.etls.add(r) {
@@ -94,6 +96,7 @@ func (t *Target) startETL(ref *etlRef) (any, error) {
 		// Out of the table before anybody can take it for ready.
 		t.etls.take(r.name, r.xact)
 		close(r.ready)
+		r.cancel(err)
 		r.stop()
 		return nil, api.Errorf(fasthttp.StatusBadRequest, api.KindETL, "[%s,etl=%q,pod=%q] %s", t.name(), r.name, spec.Name, oneLine(err))
 	}
@@ -109,17 +112,21 @@ func errInitTimeout(d time.Duration) error {
 	return fmt.Errorf("init timeout of %s: %w", d, context.DeadlineExceeded)
 }
 
-// podSpec completes a plan for this target.
+// podSpec completes a plan for this target. What the init message adds to the
+// environment comes last, as in AIStore, and may replace what is there.
 func (t *Target) podSpec(pl *plan, r *runningETL) pod.Spec {
 	direct := strconv.FormatBool(pl.spec.DirectPut)
 	s := pl.pod
 	s.Name = api.PodName(r.name, t.cfg.ID)
-	s.Env = append(append([]api.EnvVar{}, s.Env...),
-		api.EnvVar{Name: api.EnvTargetURL, Value: t.self.DataNet.URL + api.PathETLObject + "/" + r.name + "/" + r.secret},
-		api.EnvVar{Name: api.EnvDirectPut, Value: direct},
-		api.EnvVar{Name: api.EnvDirectPutLC, Value: direct})
+	s.Env = slices.Concat(s.Env, []api.EnvVar{
+		{Name: api.EnvTargetURL, Value: t.self.DataNet.URL + api.PathETLObject + "/" + r.name + "/" + r.secret},
+		{Name: api.EnvDirectPut, Value: direct},
+		{Name: api.EnvDirectPutLC, Value: direct},
+	}, pl.spec.Env)
 	if r.fqn {
 		s.Env = append(s.Env, api.EnvVar{Name: api.EnvArgType, Value: api.ArgumentFQN}, api.EnvVar{Name: api.EnvFQNRoot, Value: t.dir})
+	} else { // nor does a client choose a folder
+		s.Env = append(s.Env, api.EnvVar{Name: api.EnvFQNRoot})
 	}
 	return s
 }

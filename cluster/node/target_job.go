@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -27,6 +26,7 @@ type targetJob struct {
 	start  time.Time  // zero before the commit
 	end    time.Time  // zero while it runs
 	stats  api.SnapStats
+	done   int64 // objects
 	source int64 // bytes of all source objects
 	failed int64
 	err    string // of the first object that failed, or what ended the job
@@ -56,11 +56,25 @@ func (l *targetJobs) received(id string, size int64) {
 	}
 }
 
-// stop aborts a job that has not ended.
+// stop aborts what this target still has to do of a job.
 func (j *targetJob) stop(reason string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if !j.end.IsZero() || j.abort {
+	if j.end.IsZero() {
+		j.abortLocked(reason)
+	}
+}
+
+// stopWhole aborts a job that is aborted as a whole, also when there is nothing
+// more to do of it here.
+func (j *targetJob) stopWhole(reason string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.abortLocked(reason)
+}
+
+func (j *targetJob) abortLocked(reason string) {
+	if j.abort {
 		return
 	}
 	j.abort, j.err = true, reason
@@ -114,7 +128,7 @@ func (t *Target) commitJob(job *bucketJob) (any, error) {
 
 func (t *Target) abortJob(ref *jobRef) (any, error) {
 	if j := t.jobs.get(ref.ID); j != nil {
-		j.stop(ref.Reason)
+		j.stopWhole(ref.Reason)
 	}
 	return nil, nil
 }
@@ -203,14 +217,25 @@ func (t *Target) jobObject(j *targetJob, name string) {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.stats.LocObjs++
-	j.stats.LocBytes += d.result
+	j.count(d)
+	_ = j.times.RecordValue(min(max(int64(time.Since(begin)), minObjectTime), maxObjectTime))
+}
+
+// count takes an object into the sums, as AIStore does. j.mu is held.
+func (j *targetJob) count(d delivered) {
+	j.done++
 	j.source += d.source
 	if d.sent {
 		j.stats.OutObjs++
+	}
+	if d.direct {
+		return
+	}
+	if d.sent {
 		j.stats.OutBytes += d.result
 	}
-	_ = j.times.RecordValue(min(max(int64(time.Since(begin)), minObjectTime), maxObjectTime))
+	j.stats.LocObjs++
+	j.stats.LocBytes += d.result
 }
 
 func (t *Target) jobObjectFailed(j *targetJob, name string, err error) {
@@ -246,7 +271,7 @@ func (j *targetJob) snap() (api.Snap, error) {
 		return api.Snap{}, err
 	}
 	s := api.Snap{
-		Ext:   &api.SnapExt{ObjectTimes: string(times), SourceBytes: j.source, Failed: j.failed},
+		Ext:   &api.SnapExt{ObjectTimes: string(times), Objects: j.done, SourceBytes: j.source, Failed: j.failed},
 		Start: j.start, End: j.end, Bck: api.AIS(j.job.From), SrcBck: api.AIS(j.job.From), DstBck: api.AIS(j.job.To),
 		ID: j.job.ID, Kind: j.job.Kind, CtlMsg: j.job.describe(), GlobID: "0", Stats: j.stats,
 		Aborted: j.abort && !j.end.IsZero(), Idle: !j.end.IsZero(),
@@ -254,37 +279,33 @@ func (j *targetJob) snap() (api.Snap, error) {
 	if !api.Idling(j.job.Kind) && j.job.To != "" {
 		s.Bck = api.AIS(j.job.To)
 	}
-	msg := j.err
-	if j.failed > 1 {
-		msg = strings.TrimSuffix(fmt.Sprintf("%s (and %d more errors", msg, j.failed-1), "s")
-		if j.failed > 2 {
-			msg += "s"
-		}
-		msg += ")"
-	}
 	if j.abort {
-		s.AbortErr = msg
+		s.AbortErr = j.err
 	} else {
-		s.Err = msg
+		s.Err = j.err
 	}
 	return s, nil
 }
 
-// describe says in a few words what the job does.
+// describe says in a few words what the job does; up to the first semicolon in
+// AIStore's words.
 func (j *bucketJob) describe() string {
 	what := "cp " + api.AIS(j.From).String()
 	switch {
 	case j.deletes():
 		return "rm " + api.AIS(j.From).String()
 	case j.transforms():
-		what = "etl " + strings.Join(append([]string{j.ETL}, j.Pipeline...), "=>") + " " + api.AIS(j.From).String()
+		what = "etl " + api.AIS(j.From).String()
 	}
 	what += "=>" + api.AIS(j.To).String()
-	if j.Rename.Prepend != "" {
+	if j.Rename.Prepend != "" && !j.listed() {
 		what += "/" + j.Rename.Prepend
 	}
+	if j.transforms() {
+		what += "; " + strings.Join(append([]string{j.ETL}, j.Pipeline...), "=>")
+	}
 	if j.DryRun {
-		what += ", dry run"
+		what += "; dry run"
 	}
 	return what
 }

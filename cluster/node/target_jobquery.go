@@ -33,11 +33,11 @@ func (t *Target) queryJobs(q *api.JobQuery) (any, error) {
 
 // snap is the ETL's run as a job.
 func (r *runningETL) snap() api.Snap {
-	s := api.Snap{ID: r.xact, Kind: api.ActETLInline, Start: r.start, CtlMsg: r.name + ", " + r.typ.Name, GlobID: "0",
+	s := api.Snap{ID: r.xact, Kind: api.ActETLInline, Start: r.start, CtlMsg: r.about, GlobID: "0",
 		Stats: api.SnapStats{LocObjs: r.objects.Load(), LocBytes: r.out.Load()}}
 	select {
 	case <-r.gone:
-		s.End, s.Aborted, s.AbortErr = r.end, true, context.Cause(r.ctx).Error()
+		s.End, s.Idle, s.Aborted, s.AbortErr = r.end, true, true, context.Cause(r.ctx).Error()
 	default:
 	}
 	return s

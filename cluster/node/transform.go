@@ -108,17 +108,21 @@ func (t *Target) transformFailed(x *transformation, err error) error {
 	return err
 }
 
-// done ends a transformation, with the error of whoever read its result.
+// done ends a transformation, with the error of whoever read its result. An
+// ETL counts what it transforms inline; jobs have sums of their own.
 func (x *transformation) done(t *Target, err error) {
 	if x.Body != nil {
 		x.Body.Close()
-		x.etl.out.Add(x.body.n)
-	} else if x.Delivered {
-		x.etl.out.Add(max(x.Size, 0))
+		if !x.job {
+			x.etl.out.Add(x.body.n)
+		}
 	}
 	x.stop()
 	if err != nil {
 		_ = t.transformFailed(x, err)
+		return
+	}
+	if x.job || x.Redirect != "" {
 		return
 	}
 	x.etl.objects.Add(1)

@@ -271,8 +271,8 @@ func wait(t *testing.T, bp api.BaseParams, id, kind string) {
 	require.NoError(t, err)
 	aborted, running, notstarted := snaps.AggregateState(id)
 	require.False(t, aborted || running || notstarted)
-	objs, _, _ := snaps.ObjCounts(id)
-	require.Positive(t, objs)
+	objs, sent, _ := snaps.ObjCounts(id)
+	require.Positive(t, objs+sent) // what pods send by themselves is not processed here
 }
 
 func TestJobs(t *testing.T) {
