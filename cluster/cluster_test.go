@@ -315,7 +315,7 @@ func TestWire(t *testing.T) {
 	require.Equal(t, "HEAD", e.Method)
 
 	resp, _ = raw(t, "HEAD", c.URL+"/v1/buckets/gold", nil)
-	require.Contains(t, resp.Header.Get("Ais-Bucket-Props"), `"checksum":{"type":"xxhash2"`)
+	require.Contains(t, resp.Header.Get("Ais-Bucket-Props"), `"type":"xxhash2"`)
 
 	resp, _ = raw(t, "PUT", c.URL+"/v1/objects/gold/chunked", io.MultiReader(strings.NewReader("hello "), strings.NewReader("world")))
 	require.Equal(t, 307, resp.StatusCode)
@@ -934,7 +934,9 @@ func TestWhatElseClientsAsk(t *testing.T) {
 		{"GET", "/v1/health?cii=true", "", 200, `"id":"` + m.Primary.ID + `"`},
 		{"GET", "/v1/health?prr=true", "", 200, ""},
 		{"POST", "/v1/buckets/b?provider=ais&namespace=@x%23y", `{"action":"create-bck"}`, 400, "the global one only"},
-		{"POST", "/v1/buckets/b?provider=ais", `{"action":"create-bck","value":{"versioning":{"enabled":false}}}`, 501, "keeps no properties"},
+		{"POST", "/v1/buckets/b?provider=ais", `{"action":"create-bck","value":{"mirror":{"enabled":true}}}`, 501, "mirror.enabled cannot be true"},
+		{"POST", "/v1/buckets/b?provider=ais", `{"action":"create-bck","value":{"checksum":{"type":"sha1"}}}`, 400, "checksum.type"},
+		{"POST", "/v1/buckets/b?provider=ais", `{"action":"create-bck","value":{"nosuch":1}}`, 400, "there is none called \\\"nosuch\\\""},
 		{"POST", "/v1/buckets/b?provider=ais&namespace=", `{"action":"create-bck","value":null}`, 200, ""},
 		{"GET", "/v1/buckets?provider=ais", "", 200, `"name":"b"`},
 		{"PUT", "/v1/objects/b/o?namespace=@x%23y", "", 400, "the global one only"},

@@ -27,6 +27,7 @@ const (
 	KindInvalidPath    = "errInvalidPath"
 	KindRange          = "ErrRangeNotSatisfiable"
 	KindNodeNotFound   = "errNodeNotFound"
+	KindProvider       = "ErrInvalidBackendProvider"
 	KindUnsupported    = "ErrUnsupp"
 )
 

@@ -6,6 +6,7 @@ const (
 	PathObjects = "/v1/objects"
 	PathCluster = "/v1/cluster"
 	PathDaemon  = "/v1/daemon"
+	PathReverse = "/v1/reverse/daemon"
 	PathHealth  = "/v1/health"
 	PathETL     = "/v1/etl"
 	// PathETLObject is what a pod asks its target for objects under:
@@ -32,7 +33,8 @@ const (
 	QparamSkipVC    = "skip_vc"
 	QparamOWT       = "owt"
 	QparamProps     = "props"
-	QparamCommand   = "command" // io://: historical, one value an argument
+	QparamSummary   = "bsumm_remote" // a HEAD of a bucket tells its sums, too
+	QparamCommand   = "command"      // io://: historical, one value an argument
 )
 
 // Headers.
@@ -51,6 +53,9 @@ const (
 	HdrMirrorPaths   = "Ais-Mirror-Paths"
 	HdrLocation      = "Ais-Location"
 	HdrBucketProps   = "Ais-Bucket-Props"
+	HdrBucketSumm    = "Ais-Bucket-Summ"
+	HdrXactionID     = "Ais-Xaction-Id"
+	HdrNodeID        = "Ais-Node-Id" // which node a reverse call is for
 	HdrNodeUptime    = "Ais-Node-Uptime"
 	HdrClusterUptime = "Ais-Cluster-Uptime"
 
@@ -66,6 +71,9 @@ const (
 	ActCreateBucket  = "create-bck"
 	ActDestroyBucket = "destroy-bck"
 	ActList          = "list"
+	ActSetProps      = "set-bprops"
+	ActResetProps    = "reset-bprops"
+	ActSummary       = "summary-bck"
 	ActETLBucket     = "etl-bck"
 	ActCopyBucket    = "copy-bck"
 	ActETLObjects    = "etl-listrange"  // of a list or a template of names

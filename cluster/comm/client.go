@@ -220,11 +220,14 @@ func (s *sending) wait() error {
 	return s.err
 }
 
+// userAgent is what AIStore's targets call themselves.
+const userAgent = "Go-http-client/1.1"
+
 // send writes the header, and a small body with it; a large one goes on in a
 // goroutine that ends with the connection at the latest.
 func send(conn *clientConn, host string, r call) (*sending, error) {
 	var head bytes.Buffer
-	fmt.Fprintf(&head, "%s %s HTTP/1.1\r\nHost: %s\r\n", r.method, r.target, host)
+	fmt.Fprintf(&head, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\n", r.method, r.target, host, userAgent)
 	if len(r.stops) > 0 {
 		fmt.Fprintf(&head, "%s: %s\r\n", hdrNodeURL, strings.Join(r.stops, ","))
 	}

@@ -101,7 +101,7 @@ type Object struct {
 type Reply struct {
 	Body        io.ReadCloser // the caller closes it, also to give the connection back
 	Size        int64         // bytes, -1 when unknown
-	ContentType string        // as the pod said, "" when it did not
+	ContentType string        // as the pod said; "" when it did not, or when only its bytes count
 	Redirect    string        // send the client here (307)
 	// Delivered: the result is at the last of Request.Stops, Size bytes of it.
 	Delivered bool

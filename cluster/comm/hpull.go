@@ -34,20 +34,22 @@ func (p *puller) Inline(ctx context.Context, r Request) (Reply, error) {
 	if r.Query != "" {
 		path += "?" + r.Query
 	}
-	return p.fetch(ctx, path, r.Stops)
+	resp, err := p.c.do(ctx, call{method: http.MethodGet, target: path, stops: r.Stops})
+	if err != nil {
+		return Reply{}, err
+	}
+	rep, err := reply(resp, r.Stops)
+	rep.ContentType = resp.Header.Get("Content-Type")
+	return rep, err
 }
 
 // Offline asks the pod.
 func (p *puller) Offline(ctx context.Context, r Request) (Reply, error) {
-	return p.fetch(ctx, "/"+url.PathEscape(r.Uname)+query(nil, r, true), r.Stops)
-}
-
-func (p *puller) fetch(ctx context.Context, target string, stops []string) (Reply, error) {
-	resp, err := p.c.do(ctx, call{method: http.MethodGet, target: target, stops: stops})
+	resp, err := p.c.do(ctx, call{method: http.MethodGet, target: "/" + url.PathEscape(r.Uname) + query(nil, r, true), stops: r.Stops})
 	if err != nil {
 		return Reply{}, err
 	}
-	return reply(resp, stops)
+	return reply(resp, r.Stops)
 }
 
 // Close drops idle connections.

@@ -90,7 +90,7 @@ const maxErrorText = 4 << 10
 func reply(resp *http.Response, stops []string) (Reply, error) {
 	switch {
 	case resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusAccepted:
-		return Reply{Body: resp.Body, Size: resp.ContentLength, ContentType: resp.Header.Get("Content-Type")}, nil
+		return Reply{Body: resp.Body, Size: resp.ContentLength}, nil
 	case resp.StatusCode == http.StatusNoContent && len(stops) > 0:
 		defer resp.Body.Close()
 		size, err := strconv.ParseInt(resp.Header.Get(hdrDirectPutLength), 10, 64)

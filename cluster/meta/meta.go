@@ -37,6 +37,10 @@ type Bucket struct {
 	// missed the destruction does not keep the old objects.
 	ID      int64 `json:"bid"`
 	Created int64 `json:"created"` // Unix ns
+	// Checksum is the type of checksum that its objects are known by; "" is the
+	// store's own.
+	Checksum   string `json:"checksum,omitempty"`
+	NoVersions bool   `json:"no_versions,omitempty"` // every object stays at version 1
 }
 
 // ETL is one ETL, running or not.
@@ -55,6 +59,7 @@ type Command struct {
 	Join          *api.NodeInfo `json:"join,omitempty"` // a node comes, or comes back
 	RemoveTarget  *string       `json:"remove_target,omitempty"`
 	CreateBucket  *CreateBucket `json:"create_bucket,omitempty"`
+	SetBucket     *CreateBucket `json:"set_bucket,omitempty"` // to other properties
 	DestroyBucket *string       `json:"destroy_bucket,omitempty"`
 	AddETL        *ETL          `json:"add_etl,omitempty"`
 	SetETL        *SetETL       `json:"set_etl,omitempty"`
@@ -63,8 +68,10 @@ type Command struct {
 
 // CreateBucket makes a bucket.
 type CreateBucket struct {
-	Name    string `json:"name"`
-	Created int64  `json:"created"` // Unix ns
+	Name       string `json:"name"`
+	Created    int64  `json:"created"` // Unix ns
+	Checksum   string `json:"checksum,omitempty"`
+	NoVersions bool   `json:"no_versions,omitempty"`
 }
 
 // SetETL moves an ETL to another stage.
@@ -104,6 +111,8 @@ func Apply(s *State, c Command) (*State, error) {
 		n.Map = join(s.Map, c.Join)
 	case c.CreateBucket != nil:
 		n.Buckets, err = addBucket(s.Buckets, *c.CreateBucket, n.Version)
+	case c.SetBucket != nil:
+		n.Buckets, err = setBucket(s.Buckets, *c.SetBucket)
 	case c.DestroyBucket != nil:
 		n.Buckets, err = remove(s.Buckets, *c.DestroyBucket)
 	case c.AddETL != nil:
@@ -167,7 +176,18 @@ func addBucket(old map[string]Bucket, c CreateBucket, version int64) (map[string
 		return nil, fmt.Errorf("bucket %q %w", api.AIS(c.Name), ErrExists)
 	}
 	n := maps.Clone(old)
-	n[c.Name] = Bucket{ID: version, Created: c.Created}
+	n[c.Name] = Bucket{ID: version, Created: c.Created, Checksum: c.Checksum, NoVersions: c.NoVersions}
+	return n, nil
+}
+
+func setBucket(old map[string]Bucket, c CreateBucket) (map[string]Bucket, error) {
+	b, ok := old[c.Name]
+	if !ok {
+		return nil, fmt.Errorf("bucket %q %w", api.AIS(c.Name), ErrNotFound)
+	}
+	b.Checksum, b.NoVersions = c.Checksum, c.NoVersions
+	n := maps.Clone(old)
+	n[c.Name] = b
 	return n, nil
 }
 

@@ -61,11 +61,15 @@ func checkProvider(q url.Values) error {
 	if ns := q.Get(api.QparamNamespace); ns != "" && ns != "@#" {
 		return api.Errorf(fasthttp.StatusBadRequest, "", "invalid namespace %q: this cluster has the global one only", ns)
 	}
-
-	if p := q.Get(api.QparamProvider); p != "" && p != api.ProviderAIS {
+	switch p := q.Get(api.QparamProvider); p {
+	case "", api.ProviderAIS:
+		return nil
+	case "aws", "s3", "gcp", "gs", "azure", "az", "oci", "oc":
 		return api.Errorf(fasthttp.StatusBadRequest, "", "invalid bucket provider %q: this cluster has ais:// only", p)
+	default:
+		return api.Errorf(fasthttp.StatusBadRequest, api.KindProvider,
+			"invalid backend provider %q: must be one of [ais, aws (s3://), gcp (gs://), azure (az://), oci (oc://)]", p)
 	}
-	return nil
 }
 
 // objectCall takes bucket, object and query of a call under /v1/objects.
@@ -122,7 +126,7 @@ func writeJSON(ctx *fasthttp.RequestCtx, v any) error {
 		return err
 	}
 	ctx.Response.Header.SetContentType(api.MimeJSON)
-	ctx.Response.SetBodyRaw(data)
+	ctx.Response.SetBodyRaw(append(data, '\n'))
 	return nil
 }
 

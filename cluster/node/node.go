@@ -66,6 +66,7 @@ type node struct {
 	cfg     Config
 	kind    string // api.TypeProxy or api.TypeTarget
 	self    *api.NodeInfo
+	data    string // a target's data folder; "" on a proxy
 	meta    *meta.Store
 	peers   *peers
 	started time.Time

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,6 +39,7 @@ const (
 	pathJobQuery   = pathInternal + "job/query"
 	pathJobErrors  = pathInternal + "job/errors"
 	pathJobFailed  = pathInternal + "job/failed"
+	pathSummary    = pathInternal + "summary"
 	pathMissing    = pathInternal + "missing"
 	pathObject     = pathInternal + "object/" // and the escaped uname
 )
@@ -116,6 +118,18 @@ func (p *peers) call(ctx context.Context, base, path string, in, out any) error 
 		return fmt.Errorf("%s%s: reply: %w", base, path, err)
 	}
 	return nil
+}
+
+// get asks a node what any client may ask.
+func (p *peers) get(ctx context.Context, url string) ([]byte, error) {
+	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(req)
+	defer fasthttp.ReleaseResponse(resp)
+	req.SetRequestURI(url)
+	if err := p.do(ctx, req, resp); err != nil {
+		return nil, err
+	}
+	return bytes.Clone(resp.Body()), nil
 }
 
 // put sends an object to another target.

@@ -128,11 +128,17 @@ func (p *Proxy) route(ctx *fasthttp.RequestCtx) error {
 	case path == api.PathDaemon:
 		return p.daemon(ctx, query)
 	}
+	if easy, ok := strings.CutPrefix(path, "/"+api.ProviderAIS+"/"); ok {
+		path, query = easyPath(easy, query)
+	}
 	if err := p.hasState(); err != nil {
 		return err
 	}
 	if strings.HasPrefix(path, api.PathObjects+"/") {
 		return p.redirectObject(ctx, path, query)
+	}
+	if path == api.PathReverse {
+		return p.reverse(ctx, query)
 	}
 	h := p.control(path)
 	if h == nil {
@@ -151,6 +157,14 @@ func (p *Proxy) route(ctx *fasthttp.RequestCtx) error {
 	return h(ctx, path, q)
 }
 
+// easyPath is the path of an object that is asked for as /ais/bucket/object.
+func easyPath(rest, query string) (string, string) {
+	if query != "" {
+		query = "&" + query
+	}
+	return api.PathObjects + "/" + rest, api.QparamProvider + "=" + api.ProviderAIS + query
+}
+
 type controlHandler func(ctx *fasthttp.RequestCtx, path string, q url.Values) error
 
 // control finds the handler of a call that the primary answers.
@@ -163,7 +177,7 @@ func (p *Proxy) control(path string) controlHandler {
 		return p.etl
 	case path == api.PathCluster:
 		return p.cluster
-	case path == "/v1/download" || path == "/v1/sort":
+	case path == pathDownload || path == pathSort:
 		return p.noJobs
 	}
 	return nil
@@ -191,6 +205,8 @@ func (p *Proxy) expect(ctx *fasthttp.RequestCtx) int {
 	return ctx.Response.StatusCode()
 }
 
+const objectMethods = "DELETE, GET, HEAD, POST, PUT"
+
 // redirectObject sends a client to the target that owns the object.
 func (p *Proxy) redirectObject(ctx *fasthttp.RequestCtx, path, query string) error {
 	status := fasthttp.StatusTemporaryRedirect
@@ -198,8 +214,11 @@ func (p *Proxy) redirectObject(ctx *fasthttp.RequestCtx, path, query string) err
 	case fasthttp.MethodGet:
 		status = fasthttp.StatusMovedPermanently
 	case fasthttp.MethodHead, fasthttp.MethodPut, fasthttp.MethodDelete, fasthttp.MethodPost:
+	case fasthttp.MethodOptions:
+		ctx.Response.Header.Set("Allow", objectMethods)
+		return nil
 	default:
-		methodNotAllowed(ctx, "DELETE, GET, HEAD, PATCH, POST, PUT")
+		methodNotAllowed(ctx, objectMethods)
 		return nil
 	}
 	bucket, object, q, err := objectCall(path, query)
@@ -224,16 +243,22 @@ func (p *Proxy) redirectObject(ctx *fasthttp.RequestCtx, path, query string) err
 		return err
 	}
 	loc := owner.PubNet.URL + p.targetURI(path, query, q)
-	ctx.SetStatusCode(status)
-	ctx.Response.Header.Set("Location", loc)
-	switch {
-	case status == fasthttp.StatusMovedPermanently:
-		ctx.Response.Header.SetContentType("text/html; charset=utf-8")
-		ctx.Response.SetBodyString(`<a href="` + html.EscapeString(loc) + "\">Moved Permanently</a>.\n\n")
-	case ctx.IsHead():
-		ctx.Response.Header.SetContentType("text/html; charset=utf-8")
-	}
+	redirect(ctx, status, loc)
 	return nil
+}
+
+// redirect sends a client elsewhere, with the body that Go's own servers send
+// along.
+func redirect(ctx *fasthttp.RequestCtx, status int, to string) {
+	ctx.SetStatusCode(status)
+	ctx.Response.Header.Set("Location", to)
+	if !ctx.IsGet() && !ctx.IsHead() {
+		return
+	}
+	ctx.Response.Header.SetContentType("text/html; charset=utf-8")
+	if ctx.IsGet() {
+		ctx.Response.SetBodyString(`<a href="` + html.EscapeString(to) + `">` + fasthttp.StatusMessage(status) + "</a>.\n\n")
+	}
 }
 
 // targetURI is the redirected path and query: as the client sent them, with
@@ -268,7 +293,10 @@ func (p *Proxy) health(ctx *fasthttp.RequestCtx, query string) error {
 		return api.Errorf(fasthttp.StatusServiceUnavailable, "", "%s: no target has joined yet", p.name())
 	}
 	if q.Has("cii") {
-		return p.clusterInfo(ctx)
+		if err := p.hasState(); err != nil {
+			return err
+		}
+		return writeJSON(ctx, clusterInfo(s))
 	}
 	return nil
 }
@@ -280,27 +308,6 @@ func (n *node) hasState() error {
 		return api.Errorf(fasthttp.StatusServiceUnavailable, "", "%s is starting: the cluster's metadata is not here yet", n.name())
 	}
 	return nil
-}
-
-func (n *node) daemon(ctx *fasthttp.RequestCtx, query string) error {
-	q, err := parseQuery(query)
-	if err != nil {
-		return err
-	}
-	switch what := q.Get(api.QparamWhat); what {
-	case "smap":
-		if err := n.hasState(); err != nil {
-			return err
-		}
-		return writeJSON(ctx, &n.state().Map)
-	case "snode":
-		if is := n.state().Map.Node(n.cfg.ID); is != nil {
-			return writeJSON(ctx, is) // with its flags
-		}
-		return writeJSON(ctx, n.self)
-	default:
-		return api.Errorf(fasthttp.StatusBadRequest, "", "invalid '%s' request: unrecognized 'what=%s' query", api.PathDaemon, what)
-	}
 }
 
 // firstError is the error of the first target by ID, with how many others

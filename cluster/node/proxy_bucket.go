@@ -2,7 +2,6 @@ package node
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -44,11 +43,13 @@ func (p *Proxy) buckets(ctx *fasthttp.RequestCtx, path string, q url.Values) err
 	case fasthttp.MethodGet:
 		return p.listObjects(ctx, name)
 	case fasthttp.MethodHead:
-		return p.headBucket(ctx, name)
+		return p.headBucket(ctx, name, q)
 	case fasthttp.MethodPost:
 		return p.bucketAction(ctx, name, q)
 	case fasthttp.MethodDelete:
 		return p.deleteBucket(ctx, name, q)
+	case fasthttp.MethodPatch:
+		return p.patchBucket(ctx, name)
 	}
 	methodNotAllowed(ctx, "DELETE, GET, HEAD, PATCH, POST")
 	return nil
@@ -62,6 +63,9 @@ func (p *Proxy) listBuckets(ctx *fasthttp.RequestCtx) error {
 	var a action
 	if err := json.Unmarshal(data, &a); err != nil && len(data) > 0 {
 		return api.Errorf(fasthttp.StatusBadRequest, "", "%s: failed to unmarshal the list request, err: %v", p.name(), err)
+	}
+	if a.Action == api.ActSummary {
+		return p.summaries(ctx, p.state().BucketNames(), a.Value)
 	}
 	list := []api.Bucket{}
 	for _, name := range p.state().BucketNames() {
@@ -79,11 +83,14 @@ func (p *Proxy) bucketAction(ctx *fasthttp.RequestCtx, bucket string, q url.Valu
 	}
 	switch a.Action {
 	case api.ActCreateBucket:
-		if a.hasValue() && string(a.Value) != "{}" {
-			return api.Errorf(fasthttp.StatusNotImplemented, api.KindUnsupported,
-				"%s: bucket %s: a reference cluster keeps no properties of its own for a bucket; create it without", p.name(), api.AIS(bucket))
+		var b meta.Bucket
+		if a.hasValue() {
+			var err error
+			if b, err = setProps(b, a.Value); err != nil {
+				return err
+			}
 		}
-		_, err := p.createBucket(bucket)
+		_, err := p.createBucket(bucket, b)
 		return err
 	case api.ActETLBucket, api.ActCopyBucket, api.ActETLObjects, api.ActCopyObjects:
 		return p.beginJob(ctx, bucket, &a, q)
@@ -91,11 +98,13 @@ func (p *Proxy) bucketAction(ctx *fasthttp.RequestCtx, bucket string, q url.Valu
 	return api.Errorf(fasthttp.StatusBadRequest, "", "invalid action %q", a.Action)
 }
 
-func (p *Proxy) createBucket(bucket string) (*meta.State, error) {
+// createBucket makes a bucket with the properties of another one's record.
+func (p *Proxy) createBucket(bucket string, like meta.Bucket) (*meta.State, error) {
 	if _, ok := p.state().Buckets[bucket]; ok {
 		return nil, errBucketExists(bucket)
 	}
-	s, err := p.change(meta.Command{CreateBucket: &meta.CreateBucket{Name: bucket, Created: time.Now().UnixNano()}})
+	s, err := p.change(meta.Command{CreateBucket: &meta.CreateBucket{Name: bucket, Created: time.Now().UnixNano(),
+		Checksum: like.Checksum, NoVersions: like.NoVersions}})
 	if err != nil {
 		// Somebody was faster.
 		if _, ok := p.state().Buckets[bucket]; ok {
@@ -107,6 +116,31 @@ func (p *Proxy) createBucket(bucket string) (*meta.State, error) {
 
 func errBucketExists(bucket string) error {
 	return api.Errorf(fasthttp.StatusConflict, api.KindBucketExists, "bucket %q already exists", api.AIS(bucket).String())
+}
+
+// patchBucket sets properties.
+func (p *Proxy) patchBucket(ctx *fasthttp.RequestCtx, bucket string) error {
+	var a action
+	if err := p.readJSON(ctx, &a); err != nil {
+		return err
+	}
+	b, ok := p.state().Buckets[bucket]
+	if !ok {
+		return errNoBucket(bucket)
+	}
+	switch a.Action {
+	case api.ActSetProps:
+		var err error
+		if b, err = setProps(b, a.Value); err != nil {
+			return err
+		}
+	case api.ActResetProps:
+		b = meta.Bucket{}
+	default:
+		return api.Errorf(fasthttp.StatusBadRequest, "", "invalid action %q", a.Action)
+	}
+	_, err := p.change(meta.Command{SetBucket: &meta.CreateBucket{Name: bucket, Checksum: b.Checksum, NoVersions: b.NoVersions}})
+	return err
 }
 
 // deleteBucket destroys a bucket, or deletes some of its objects.
@@ -129,27 +163,14 @@ func (p *Proxy) deleteBucket(ctx *fasthttp.RequestCtx, bucket string, q url.Valu
 	return err
 }
 
-// propsJSON are a bucket's properties in the form that AIStore's clients
-// decode strictly; what a reference cluster does not have is off in it. The
-// two values are the bucket's id and when it was made.
-const propsJSON = `{"backend_bck":{"name":"","provider":"","namespace":{"uuid":"","name":""}},` +
-	`"write_policy":{"data":"immediate","md":"immediate"},"provider":"ais","Renamed":"",` +
-	`"checksum":{"type":"xxhash2","validate_cold_get":false,"validate_warm_get":false,"validate_obj_move":false,"enable_read_range":false},` +
-	`"extra":{"aws":{},"gcp":{},"oci":{}},` +
-	`"rate_limit":{"backend":{"interval":"1m","max_tokens":1000,"enabled":false,"num_retries":3},` +
-	`"frontend":{"interval":"1m","max_tokens":1000,"enabled":false,"burst_size":375}},` +
-	`"ec":{"compression":"never","bundle_multiplier":2,"burst_buffer":512,"objsize_limit":262144,"data_slices":2,"parity_slices":2,"enabled":false,"disk_only":false},` +
-	`"chunks":{"objsize_limit":"0B","max_monolithic_size":"1TiB","chunk_size":"1GiB"},` +
-	`"mirror":{"copies":2,"burst_buffer":512,"enabled":false},` +
-	`"lru":{"dont_evict_time":"2h0m","capacity_upd_time":"10m","batch_size":32768,"enabled":false},` +
-	`"access":"18446744073709551615","features":"0","bid":"%d","created":"%d",` +
-	`"versioning":{"enabled":true,"validate_warm_get":false,"synchronize":false}}`
-
-func (p *Proxy) headBucket(ctx *fasthttp.RequestCtx, bucket string) error {
+func (p *Proxy) headBucket(ctx *fasthttp.RequestCtx, bucket string, q url.Values) error {
 	b, ok := p.state().Buckets[bucket]
 	if !ok {
 		return errNoBucket(bucket)
 	}
-	ctx.Response.Header.Set(api.HdrBucketProps, fmt.Sprintf(propsJSON, b.ID, b.Created))
+	ctx.Response.Header.SetBytesV(api.HdrBucketProps, bucketProps(b))
+	if q.Has(api.QparamSummary) {
+		return p.headSummary(ctx, bucket, q)
+	}
 	return nil
 }

@@ -2,8 +2,6 @@ package node
 
 import (
 	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -24,6 +22,12 @@ func (p *Proxy) cluster(ctx *fasthttp.RequestCtx, _ string, q url.Values) error 
 	switch what := q.Get(api.QparamWhat); what {
 	case "smap":
 		return writeJSON(ctx, &p.state().Map)
+	case "cluster_config":
+		c, err := clusterConfig(p.state())
+		if err != nil {
+			return err
+		}
+		return writeJSON(ctx, c)
 	case "target_ips":
 		writeText(ctx, p.targetIPs())
 		return nil
@@ -38,14 +42,16 @@ func (p *Proxy) cluster(ctx *fasthttp.RequestCtx, _ string, q url.Values) error 
 	}
 }
 
-// targetIPs lists the addresses of the targets, each once.
+// targetIPs lists the addresses of the targets: of each, those of its three
+// networks.
 func (p *Proxy) targetIPs() string {
 	var ips []string
-	for _, t := range p.state().Map.Targets {
+	targets := p.state().Map.Targets
+	for _, id := range sortedKeys(targets) {
+		t := targets[id]
 		ips = append(ips, t.PubNet.Addr, t.ControlNet.Addr, t.DataNet.Addr)
 	}
-	slices.Sort(ips)
-	return strings.Join(slices.Compact(ips), ",")
+	return strings.Join(ips, ",")
 }
 
 // noJobs answers for downloads and sorts, which a reference cluster never has;
@@ -54,24 +60,16 @@ func (p *Proxy) noJobs(ctx *fasthttp.RequestCtx, path string, _ url.Values) erro
 	if !ctx.IsGet() {
 		return api.Errorf(fasthttp.StatusNotImplemented, api.KindUnsupported, "%s: %s %s is not part of a reference cluster", p.name(), ctx.Method(), path)
 	}
-	return writeJSON(ctx, []string{})
+	ctx.Response.Header.SetContentType(api.MimeText)
+	if path == pathSort {
+		ctx.Response.Header.SetContentType(api.MimeErr)
+	}
+	ctx.Response.SetBodyString("[]")
+	return nil
 }
 
-// clusterInfo is what health answers when it is asked for all versions.
-func (p *Proxy) clusterInfo(ctx *fasthttp.RequestCtx) error {
-	if err := p.hasState(); err != nil {
-		return err
-	}
-	s := p.state()
-	version := strconv.FormatInt(s.Version, 10)
-	return writeJSON(ctx, map[string]any{
-		"smap": map[string]any{
-			"Primary": map[string]string{"pub_url": s.Map.Primary.PubNet.URL, "control_url": s.Map.Primary.ControlNet.URL, "id": s.Map.Primary.ID},
-			"uuid":    s.Map.UUID, "version": strconv.FormatInt(s.Map.Version, 10)},
-		"bmd":    map[string]string{"uuid": s.Map.UUID, "version": version},
-		"etlmd":  map[string]string{"version": version},
-		"rmd":    map[string]string{"version": "0"},
-		"config": map[string]string{"version": "0"},
-		"flags":  0,
-	})
-}
+// Paths of other kinds of jobs.
+const (
+	pathDownload = "/v1/download"
+	pathSort     = "/v1/sort"
+)

@@ -36,7 +36,7 @@ func (p *Proxy) beginJob(ctx *fasthttp.RequestCtx, from string, a *action, q url
 		return err
 	}
 	if _, ok := p.state().Buckets[j.To]; !ok && j.To != "" && !j.DryRun {
-		if _, err := p.createBucket(j.To); err != nil && !errors.Is(err, api.ErrExists) {
+		if _, err := p.createBucket(j.To, p.state().Buckets[j.From]); err != nil && !errors.Is(err, api.ErrExists) {
 			return err
 		}
 	}

@@ -20,6 +20,9 @@ type listRequest struct {
 	After  string `json:"after"`
 	Limit  int    `json:"limit"`
 	Detail bool   `json:"detail"`
+	// Shallow lists folders in place of what is in them, NoDirs not even those.
+	Shallow bool `json:"shallow"`
+	NoDirs  bool `json:"no_dirs"`
 }
 
 // listReply is that part: names in byte order, and whether there are more.
@@ -30,7 +33,7 @@ type listReply struct {
 
 // listObjects answers one page: the first names of all targets together.
 func (p *Proxy) listObjects(ctx *fasthttp.RequestCtx, bucket string) error {
-	msg, err := p.listMsg(ctx)
+	a, msg, err := p.listMsg(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,13 +41,17 @@ func (p *Proxy) listObjects(ctx *fasthttp.RequestCtx, bucket string) error {
 	if _, ok := s.Buckets[bucket]; !ok {
 		return errNoBucket(bucket)
 	}
+	if a.Action == api.ActSummary {
+		return p.summaries(ctx, []string{bucket}, a.Value)
+	}
 	limit := int(msg.PageSize)
 	if limit <= 0 || limit > api.MaxPage {
 		limit = api.MaxPage
 	}
 	names := msg.Flags&api.ListNameOnly != 0
 	entries, more, err := p.gather(s.Map.Targets, listRequest{Bucket: bucket, Prefix: msg.Prefix,
-		After: max(msg.Token, msg.StartAfter), Limit: limit, Detail: !names})
+		After: max(msg.Token, msg.StartAfter), Limit: limit, Detail: !names,
+		Shallow: msg.Flags&api.ListNonRecurse != 0, NoDirs: msg.Flags&api.ListNoDirs != 0})
 	if err != nil {
 		return err
 	}
@@ -68,23 +75,22 @@ func (p *Proxy) listObjects(ctx *fasthttp.RequestCtx, bucket string) error {
 }
 
 // listMsg reads a listing's body, which may be missing.
-func (p *Proxy) listMsg(ctx *fasthttp.RequestCtx) (*api.ListMsg, error) {
-	msg := &api.ListMsg{}
+func (p *Proxy) listMsg(ctx *fasthttp.RequestCtx) (a action, msg *api.ListMsg, err error) {
+	msg = &api.ListMsg{}
 	data, err := readBody(ctx)
 	if err != nil || len(data) == 0 {
-		return msg, err
+		return a, msg, err
 	}
-	var a action
 	if err = json.Unmarshal(data, &a); err == nil && a.hasValue() {
 		err = json.Unmarshal(a.Value, msg)
 	}
 	if err != nil {
-		return nil, api.Errorf(fasthttp.StatusBadRequest, "", "%s: failed to unmarshal the list request, err: %v", p.name(), err)
+		return a, nil, api.Errorf(fasthttp.StatusBadRequest, "", "%s: failed to unmarshal the list request, err: %v", p.name(), err)
 	}
-	if a.Action != api.ActList {
-		return nil, api.Errorf(fasthttp.StatusBadRequest, "", "invalid action %q", a.Action)
+	if a.Action != api.ActList && a.Action != api.ActSummary {
+		return a, nil, api.Errorf(fasthttp.StatusBadRequest, "", "invalid action %q", a.Action)
 	}
-	return msg, nil
+	return a, msg, nil
 }
 
 // gather asks every target for limit names and merges the answers.
@@ -114,6 +120,8 @@ func (p *Proxy) gather(targets map[string]*api.NodeInfo, r listRequest) ([]*api.
 		return nil, false, err
 	}
 	slices.SortFunc(all, func(a, b *api.ListEntry) int { return cmp.Compare(a.Name, b.Name) })
+	// Several targets may have a part of a folder.
+	all = slices.CompactFunc(all, func(a, b *api.ListEntry) bool { return a.Name == b.Name })
 	if len(all) > r.Limit {
 		all, more = all[:r.Limit], true
 	}

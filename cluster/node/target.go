@@ -52,6 +52,7 @@ func NewTarget(cfg TargetConfig) (*Target, error) {
 		return nil, err
 	}
 	t := &Target{node: newNode(api.TypeTarget, cfg.Config, meta.NewCopy()), dir: dir, store: cfg.Store, pods: cfg.Pods}
+	t.data = dir
 	t.etls.byName, t.etls.leaving, t.etls.died = map[string]*runningETL{}, map[string]*runningETL{}, map[string]string{}
 	t.checkState, t.onState = t.sameCluster, t.stateChanged
 	if t.applied, err = readApplied(t.dir); err != nil {
@@ -133,6 +134,8 @@ func (t *Target) internal(ctx *fasthttp.RequestCtx, path string) error {
 		return handle(t.node, ctx, t.queryJobs)
 	case pathJobErrors:
 		return handle(t.node, ctx, t.jobErrors)
+	case pathSummary:
+		return handle(t.node, ctx, t.summary)
 	case pathMissing:
 		return handle(t.node, ctx, t.missing)
 	}

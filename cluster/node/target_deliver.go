@@ -125,7 +125,7 @@ func (t *Target) storeResult(ctx context.Context, d *delivery, body io.Reader, o
 			return false, t.errLeaving()
 		}
 		defer t.writing.exit()
-		if _, err := t.store.Put(ctx, d.toBucket, d.to, body, opt); err != nil {
+		if _, err := t.store.Put(ctx, d.toBucket, d.to, body, t.putOptions(d.toBucket, opt)); err != nil {
 			return false, t.putFailed(d.toBucket, d.to, err)
 		}
 		return false, nil

@@ -2,9 +2,11 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -49,8 +51,7 @@ func (t *Target) inline(ctx *fasthttp.RequestCtx, etl, bucket, object, query str
 	}
 	if x.Redirect != "" {
 		x.done(t, nil)
-		ctx.SetStatusCode(fasthttp.StatusTemporaryRedirect)
-		ctx.Response.Header.Set("Location", x.Redirect)
+		redirect(ctx, fasthttp.StatusTemporaryRedirect, x.Redirect)
 		return nil
 	}
 	return t.relay(ctx, x)
@@ -93,27 +94,30 @@ func podQuery(query string) string {
 	return strings.Join(keep, "&")
 }
 
+// sniffSize is how much of a result tells what it is.
+const sniffSize = 512
+
 // relay answers with a pod's reply: a small one whole, so that it carries its
 // length and a failure half way is still an error, a larger one as it comes.
+// Its type is told from its first bytes, as AIStore does, unless the pod's own
+// reply is passed on.
 func (t *Target) relay(ctx *fasthttp.RequestCtx, x *transformation) error {
-	ctx.Response.Header.SetContentType(api.MimeBinary)
-	if x.ContentType != "" {
-		ctx.Response.Header.SetContentType(x.ContentType)
+	size := smallReply
+	if x.Size > smallReply {
+		size = sniffSize
 	}
-	var head []byte
-	if x.Size <= smallReply {
-		head = make([]byte, smallReply)
-		n, err := io.ReadFull(x.body, head)
-		head = head[:n]
-		if err == io.EOF || err == io.ErrUnexpectedEOF && (x.Size < 0 || x.Size == int64(n)) {
-			x.done(t, nil)
-			ctx.Response.SetBodyRaw(head)
-			return nil
-		}
-		if err != nil {
-			x.done(t, err)
-			return fmt.Errorf("%s: %s: %w", t.name(), x.name, err)
-		}
+	head := make([]byte, size)
+	n, err := io.ReadFull(x.body, head)
+	head = head[:n]
+	ctx.Response.Header.SetContentType(cmp.Or(x.ContentType, http.DetectContentType(head)))
+	if err == io.EOF || err == io.ErrUnexpectedEOF && (x.Size < 0 || x.Size == int64(n)) {
+		x.done(t, nil)
+		ctx.Response.SetBodyRaw(head)
+		return nil
+	}
+	if err != nil {
+		x.done(t, err)
+		return fmt.Errorf("%s: %s: %w", t.name(), x.name, err)
 	}
 	s := &relayStream{Reader: io.MultiReader(bytes.NewReader(head), x.body), x: x, t: t}
 	ctx.Response.SetBodyStream(s, int(x.Size))

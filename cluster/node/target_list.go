@@ -11,7 +11,7 @@ import (
 
 // list answers the primary's request for this target's part of a page.
 func (t *Target) list(r *listRequest) (any, error) {
-	infos, more, err := t.store.List(r.Bucket, store.ListOptions{Prefix: r.Prefix, After: r.After, Limit: r.Limit, Detail: r.Detail})
+	infos, more, err := t.store.List(r.Bucket, store.ListOptions{Prefix: r.Prefix, After: r.After, Limit: r.Limit, Detail: r.Detail, Shallow: r.Shallow, NoFolders: r.NoDirs})
 	if err != nil {
 		return nil, t.explainMissing(r.Bucket, "", err)
 	}
@@ -24,7 +24,10 @@ func (t *Target) list(r *listRequest) (any, error) {
 
 func (t *Target) entry(i *store.Info, detail bool) *api.ListEntry {
 	e := &api.ListEntry{Name: i.Name, Flags: api.EntryInCluster}
-	if !detail {
+	if i.Folder {
+		e.Flags = api.EntryIsDir
+	}
+	if !detail || i.Folder {
 		return e
 	}
 	e.Size, e.Checksum, e.Copies, e.Location = i.Size, i.Checksum.Value, 1, t.location()

@@ -7,10 +7,12 @@ import (
 	"io"
 	"maps"
 	"math"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -35,7 +37,7 @@ func (t *Target) object(ctx *fasthttp.RequestCtx, path, query string) error {
 		}
 		return t.getObject(ctx, bucket, object)
 	case fasthttp.MethodHead:
-		return t.headObject(ctx, bucket, object)
+		return t.headObject(ctx, bucket, object, q)
 	case fasthttp.MethodPut:
 		if err := t.checkRedirected(ctx, q); err != nil {
 			return err
@@ -43,7 +45,10 @@ func (t *Target) object(ctx *fasthttp.RequestCtx, path, query string) error {
 		if to := q.Get(api.QparamObjTo); to != "" {
 			return t.deriveObject(bucket, object, to, q)
 		}
-		_, err := t.putObject(ctx, bucket, object, q)
+		i, err := t.putObject(ctx, bucket, object, q)
+		if err == nil {
+			objectHeaders(&ctx.Response.Header, &i)
+		}
 		return err
 	case fasthttp.MethodPost:
 		if err := t.checkRedirected(ctx, q); err != nil {
@@ -56,7 +61,7 @@ func (t *Target) object(ctx *fasthttp.RequestCtx, path, query string) error {
 		}
 		return t.deleteObject(bucket, object)
 	}
-	methodNotAllowed(ctx, "DELETE, GET, HEAD, POST, PUT")
+	methodNotAllowed(ctx, objectMethods)
 	return nil
 }
 
@@ -87,8 +92,10 @@ func (t *Target) explainMissing(bucket, object string, err error) error {
 // objectHeaders tells what is stored of an object.
 func objectHeaders(h *fasthttp.ResponseHeader, i *store.Info) {
 	h.Set(api.HdrAtime, strconv.FormatInt(i.Atime, 10))
-	h.Set(api.HdrChecksumType, i.Checksum.Type)
-	h.Set(api.HdrChecksumValue, i.Checksum.Value)
+	if i.Checksum.Value != "" {
+		h.Set(api.HdrChecksumType, i.Checksum.Type)
+		h.Set(api.HdrChecksumValue, i.Checksum.Value)
+	}
 	h.Set(api.HdrVersion, strconv.FormatInt(i.Version, 10))
 	for _, k := range sortedKeys(i.Custom) {
 		h.Add(api.HdrCustomMD, k+"="+i.Custom[k])
@@ -132,22 +139,63 @@ func (t *Target) byteRange(ctx *fasthttp.RequestCtx, size int64) (first, length 
 	return int64(start), int64(end-start) + 1, nil
 }
 
-func (t *Target) headObject(ctx *fasthttp.RequestCtx, bucket, object string) error {
+// headObject tells of an object: everything, or the properties that are asked
+// for.
+func (t *Target) headObject(ctx *fasthttp.RequestCtx, bucket, object string, q url.Values) error {
 	i, err := t.store.Stat(bucket, object)
 	if err != nil {
 		return t.explainMissing(bucket, object, err)
 	}
 	h := &ctx.Response.Header
-	objectHeaders(h, &i)
 	h.Set(api.HdrPresent, "true")
+	h.SetContentLength(int(min(i.Size, math.MaxInt)))
+	if q.Get(api.QparamProps) != "" {
+		t.headProps(h, &i, strings.Split(q.Get(api.QparamProps), ","))
+		return nil
+	}
+	objectHeaders(h, &i)
 	h.Set(api.HdrName, object)
 	h.Set(api.HdrBucketName, bucket)
 	h.Set(api.HdrBucketProv, api.ProviderAIS)
 	h.Set(api.HdrMirrorCopies, "1")
 	h.Set(api.HdrMirrorPaths, "["+t.dir+"]")
 	h.Set(api.HdrLocation, t.location())
-	h.SetContentLength(int(min(i.Size, math.MaxInt)))
 	return nil
+}
+
+// headProps tells what is asked for of an object; name and size are in every
+// reply, and what this cluster does not have is left out.
+func (t *Target) headProps(h *fasthttp.ResponseHeader, i *store.Info, props []string) {
+	var all fasthttp.ResponseHeader
+	objectHeaders(&all, i)
+	take := func(names ...string) {
+		for _, n := range names {
+			for _, v := range all.PeekAll(n) {
+				h.AddBytesV(n, v)
+			}
+		}
+	}
+	for _, p := range props {
+		switch strings.TrimSpace(p) {
+		case "checksum":
+			take(api.HdrChecksumType, api.HdrChecksumValue)
+		case "atime":
+			take(api.HdrAtime)
+		case "version":
+			take(api.HdrVersion)
+		case "custom":
+			take(api.HdrCustomMD)
+		case "copies":
+			h.Set(api.HdrMirrorCopies, "1")
+			h.Set(api.HdrMirrorPaths, t.dir)
+		case "location":
+			h.Set(api.HdrLocation, t.location())
+		case "last-modified":
+			h.Set(fasthttp.HeaderLastModified, time.Unix(0, i.Atime).UTC().Format(http.TimeFormat))
+		case "etag":
+			h.Set(fasthttp.HeaderETag, fmt.Sprintf("\"v1-%s-%s\"", i.Checksum.Value, strconv.FormatInt(i.Atime, 36)))
+		}
+	}
 }
 
 // location is where this target says that its objects are.
@@ -175,11 +223,10 @@ func (t *Target) putObject(ctx *fasthttp.RequestCtx, bucket, object string, q ur
 		return i, t.errLeaving()
 	}
 	defer t.writing.exit()
-	i, err = t.store.Put(t.ctx, bucket, object, src, opt)
+	i, err = t.store.Put(t.ctx, bucket, object, src, t.putOptions(bucket, opt))
 	if err != nil {
 		return i, t.putFailed(bucket, object, err)
 	}
-	objectHeaders(&ctx.Response.Header, &i)
 	return i, nil
 }
 

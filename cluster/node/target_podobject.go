@@ -42,7 +42,7 @@ func (t *Target) podObject(ctx *fasthttp.RequestCtx, path, query string) error {
 	case fasthttp.MethodGet:
 		return t.getObject(ctx, bucket, object)
 	case fasthttp.MethodHead:
-		return t.headObject(ctx, bucket, object)
+		return t.headObject(ctx, bucket, object, nil)
 	}
 	methodNotAllowed(ctx, "GET, HEAD, PUT")
 	return nil
