@@ -13,7 +13,7 @@ TEST    := $(TOOL) gotestsum --format pkgname -- -timeout 15m
 # The last line of a test says if the race detector was not there.
 RACED   := $(if $(RACE),true,echo "The race detector was not used: it needs gcc or clang.")
 
-.PHONY: help build demo test test-all race lint fmt cover bench realclients clean
+.PHONY: help build demo test test-all race lint fmt cover bench conformance realclients clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ cover: ## coverage of all packages, as text
 
 bench: ## benchmarks of the hot paths
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+conformance: ## replay recordings of a real AIStore cluster and its clients, print what was compared
+	$(GO) test -C cluster/conformance -count=1 -table
 
 realclients: build ## AIStore's own Go clients, of 2023 and of today, against a cluster
 	hack/realclients/run.sh bin/etlbench

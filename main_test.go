@@ -139,6 +139,7 @@ var floors = map[string]string{
 	"cluster/store":       "xxhash/v2 x/sys/unix",
 	"cluster/meta":        "cluster/api hashicorp/raft raft-boltdb/v2 bbolt bbolt/errors",
 	"cluster/node":        "cluster/api cluster/comm cluster/meta cluster/pod cluster/store fasthttp hdrhistogram-go x/sys/unix",
+	"cluster/conformance": "",
 	"cluster":             "cluster/api cluster/child cluster/node cluster/pod cluster/store",
 	"scenarios":           "cluster/api goccy/go-yaml/...",
 	"scenarios/dataset":   "scenarios cluster/api xxhash/v2",
