@@ -146,6 +146,7 @@ var floors = map[string]string{
 	"loader":              "scenarios scenarios/dataset cluster/api reports/results fasthttp hdrhistogram-go xxhash/v2 x/sync/errgroup",
 	"reports":             "reports/results hdrhistogram-go go-pretty/v6/... gonum.org/v1/plot/... go-humanize x/image/...",
 	"reports/results":     "hdrhistogram-go",
+	"reports/stats":       "go-moremath/stats gonum.org/v1/gonum/floats gonum.org/v1/gonum/mat gonum.org/v1/gonum/stat/...",
 	"transformers":        "cluster/comm compress/gzip x/image/draw",
 	"transformers/python": "cluster/comm",
 }
