@@ -40,7 +40,8 @@ func checkCmd(e *env) *cobra.Command {
 		Long: "Plays the target of a transformer: one that serves at a URL, one of the image table, or a command that\n" +
 			"is started as a pod is, with PORT, AIS_TARGET_URL and direct_put in its environment, and $(PORT) replaced. Every communication\n" +
 			"type that it claims is checked, rule by rule, with small, large and oddly named objects, many at once,\n" +
-			"clients that hang up, errors, direct put and pipelines.\n\n" +
+			"clients that hang up, errors, direct put and pipelines. Of this shell's environment a command sees PATH,\n" +
+			"TMPDIR and LANG only, as a pod does.\n\n" +
 			"Results are judged by consistency: the same object must give the same result, in every type, alone and\n" +
 			"in parallel, answered and delivered. --expect says what they should be, --nondeterministic that they vary.\n\n" +
 			"Exit code 2: something failed; 3: it could not be run.",

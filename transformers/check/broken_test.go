@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/fasthttp/websocket"
 	"github.com/stretchr/testify/require"
@@ -30,10 +31,10 @@ func TestBroken(t *testing.T) {
 		detail string // of the first
 	}{
 		{name: "nothing", change: func(*user) {}},
-		{name: "not ready", failed: []string{"ready"}, detail: "GET /health: 503",
+		{name: "not ready", failed: []string{"ready"}, detail: "after 1s still: GET /health: 503",
 			change: func(u *user) {
 				u.health = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
-			}},
+			}, cfg: func(c *check.Config) { c.Wait = time.Second }},
 		{name: "knows no object", failed: []string{"serves"}, detail: "no type is served",
 			change: func(u *user) {
 				u.ws, u.methods, u.fetch = 0, "", func(*user, string) ([]byte, int) { return []byte("what?"), http.StatusNotFound }
@@ -164,6 +165,10 @@ func TestBroken(t *testing.T) {
 			change: func(u *user) {
 				u.deliver = func(u *user, stops []string, r *http.Request, out []byte) reply { return u.pass(stops[:1], r, out) }
 			}},
+		{name: "answers nothing", types: "hpush hpull", failed: []string{"length hpush", "length hpull"}, detail: "no complete reply within 200ms",
+			change: func(u *user) {
+				u.transform = func([]byte, *http.Request) ([]byte, int) { <-u.stop; return nil, http.StatusOK }
+			}, cfg: func(c *check.Config) { c.Timeout = 200 * time.Millisecond }},
 		{name: "text where results are binary", failed: []string{"result ws"}, detail: "a text message, which is an error",
 			change: func(u *user) { u.ws = websocket.TextMessage }},
 		{name: "dies of many at once", types: "hpush", failed: []string{"parallel hpush"}, detail: "one of 64 at once: no complete reply within",

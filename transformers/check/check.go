@@ -109,10 +109,14 @@ func NotReady(err error) *Report {
 }
 
 // Run checks a transformer. It returns an error only when it could not: when
-// nothing listens at the URL, or ctx ends. Every exchange is bounded in time.
+// nothing listens at the URL, when the expected transform takes no object of
+// the run, or when ctx ends. Every exchange is bounded in time.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	c := &checker{cfg: cfg, known: map[string]reference{}}
 	c.report = &Report{URL: cfg.URL, Target: cfg.Target.URL(), Judged: c.judged()}
+	if err := c.takes(c.object("expected.txt")); err != nil {
+		return nil, fmt.Errorf("the expected transform refuses the objects of this check: %w: --input names a file that it takes", err)
+	}
 	if err := c.begin(ctx); err != nil {
 		return nil, err
 	}
@@ -253,7 +257,7 @@ func (c *checker) one(ctx context.Context, k check, s *subject, res *Result) {
 }
 
 // goneWait is how long a process has to be seen to have ended.
-const goneWait = 100 * time.Millisecond
+const goneWait = 500 * time.Millisecond
 
 // gone tells whether the transformer's process has ended. A connection is
 // closed a moment before its process has gone.

@@ -72,7 +72,7 @@ func sample(t *testing.T, target *check.Target, fqnDir string, tr comm.Transform
 // config is a run that fails soon. No check that passes waits.
 func config(t *testing.T, target *check.Target) check.Config {
 	cfg := check.Default()
-	cfg.Target, cfg.Timeout, cfg.Wait, cfg.Large = target, 3*time.Second, 50*time.Millisecond, 256<<10
+	cfg.Target, cfg.Timeout, cfg.Wait, cfg.Large = target, 3*time.Second, 20*time.Second, 256<<10
 	return cfg
 }
 

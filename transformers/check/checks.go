@@ -120,7 +120,7 @@ func (s *subject) unlessRefused(err error) error {
 func checkLarge(ctx context.Context, s *subject) error {
 	large := s.keep(object{"large.txt", text("large.txt", s.cfg.Large)})
 	err := s.fresh(ctx, large, "")
-	if err == nil && s.takes(large) {
+	if err == nil && s.takes(large) == nil {
 		s.large = large
 	}
 	if s.cfg.Input != nil {

@@ -109,7 +109,8 @@ func checkPipeline(ctx context.Context, s *subject) error {
 	answered := func(w http.ResponseWriter, body []byte) {
 		_, _ = w.Write(append([]byte(mark), body...)) // to a transformer that may hang up
 	}
-	// The second stop must hear nothing: passing on is for the first.
+	// The next stage plays the end of the pipeline: what it would send on to the
+	// last stop is its own answer.
 	last := s.cfg.Target.node.url
 	reply, data, body, err := s.pass(ctx, answered, last)
 	if err != nil {

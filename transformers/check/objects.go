@@ -112,13 +112,16 @@ func (c *checker) expected(o object, args string) ([]byte, error) {
 	return want.Bytes(), err
 }
 
-// takes tells whether nothing expects an object to be refused.
-func (c *checker) takes(o object) bool {
+// takes says why an object is expected to be refused, nil when it is not.
+func (c *checker) takes(o object) error {
 	if c.cfg.Expect == nil {
-		return true
+		return nil
 	}
 	_, err := c.expected(o, "")
-	return err == nil || errors.Is(err, ErrNoExpectation)
+	if errors.Is(err, ErrNoExpectation) {
+		return nil
+	}
+	return err
 }
 
 // differ tells where a result differs from another.
