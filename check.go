@@ -38,15 +38,15 @@ func checkCmd(e *env) *cobra.Command {
 		Use:   "check URL|IMAGE|-- COMMAND...",
 		Short: "run a transformer of your own through the protocol between targets and transformers",
 		Long: "Plays the target of a transformer: one that serves at a URL, one of the image table, or a command that\n" +
-			"is started as a pod is, with PORT, AIS_TARGET_URL and direct_put in its environment, and $(PORT) replaced. Every communication\n" +
-			"type that it claims is checked, rule by rule, with small, large and oddly named objects, many at once,\n" +
-			"clients that hang up, errors, direct put and pipelines. Of this shell's environment a command sees PATH,\n" +
-			"TMPDIR and LANG only, as a pod does.\n\n" +
+			"is started as a pod is, with PORT, AIS_TARGET_URL and direct_put in its environment, $(PORT) replaced in\n" +
+			"its arguments, and little else of this shell's environment than PATH. Every communication type that it\n" +
+			"claims is checked, rule by rule: small, large and oddly named objects, many at once, clients that hang\n" +
+			"up or are slow, errors, direct put and pipelines.\n\n" +
 			"Results are judged by consistency: the same object must give the same result, in every type, alone and\n" +
 			"in parallel, answered and delivered. --expect says what they should be, --nondeterministic that they vary.\n\n" +
 			"Exit code 2: something failed; 3: it could not be run.",
 		Example: "  etlbench transform check -- python3 server.py\n" +
-			"  etlbench transform check --comm io --expect-cmd 'gzip -c' -- gzip -c\n" +
+			"  etlbench transform check --comm io --expect-cmd 'gzip -nc' -- gzip -nc\n" +
 			"  etlbench transform check etlbench/tar-images --input shard.tar --expect tar-images --args 64\n" +
 			"  etlbench transform check http://127.0.0.1:8000 --target http://127.0.0.1:9000/v1/etl/_object/mine/secret",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -243,6 +243,9 @@ func (f *checkFlags) run(ctx context.Context, e *env) (err error) {
 // the end of what it printed, when it has ended before its time.
 func (f *checkFlags) report(ctx context.Context, e *env, dir string) (r *check.Report, log string, err error) {
 	if f.cfg.URL != "" {
+		if f.cfg.Foreign = f.target == ""; f.cfg.Foreign {
+			fmt.Fprintln(e.err, "without --target it is not known which AIS_TARGET_URL it has: it can neither fetch objects nor deliver them")
+		}
 		r, err = check.Run(ctx, f.cfg)
 		return r, "", err
 	}

@@ -165,7 +165,7 @@ func TestBroken(t *testing.T) {
 			change: func(u *user) {
 				u.deliver = func(u *user, stops []string, r *http.Request, out []byte) reply { return u.pass(stops[:1], r, out) }
 			}},
-		{name: "answers nothing", types: "hpush hpull", failed: []string{"length hpush", "length hpull"}, detail: "no complete reply within 200ms",
+		{name: "answers nothing", types: "hpush hpull", failed: []string{"result hpush", "result hpull"}, detail: "no complete reply within 200ms",
 			change: func(u *user) {
 				u.transform = func([]byte, *http.Request) ([]byte, int) { <-u.stop; return nil, http.StatusOK }
 			}, cfg: func(c *check.Config) { c.Timeout = 200 * time.Millisecond }},

@@ -27,6 +27,9 @@ import (
 type Config struct {
 	URL    string  // base URL of the transformer
 	Target *Target // what its AIS_TARGET_URL names
+	// Foreign: the transformer was started with another AIS_TARGET_URL, so that
+	// it can neither fetch from Target nor deliver there.
+	Foreign bool
 	// Types are the communication types to check; none: those that a probe
 	// finds it to serve.
 	Types    []comm.Type

@@ -73,8 +73,8 @@ func checkLength(ctx context.Context, s *subject) error {
 	one := s.session()
 	defer one.close()
 	data, extra, err := one.raw(ctx, s.base)
-	if errors.Is(err, comm.ErrTransform) {
-		return nil // that is for the next check
+	if errors.Is(err, comm.ErrTransform) || errors.Is(err, errNoReply) {
+		return notApplicable("there is no reply to measure") // the next check says so
 	}
 	if err == nil && extra > 0 {
 		err = one.with(fmt.Errorf("%d more bytes follow a body of %d bytes", extra, len(data)))

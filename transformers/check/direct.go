@@ -16,6 +16,14 @@ import (
 // they were told where to send it, which they may.
 const ignored = notApplicable("it answers with the result: it does not deliver it by itself")
 
+// undelivered is why there is no more to see of delivering.
+func (s *subject) undelivered() error {
+	if s.cfg.Foreign {
+		return notApplicable("it was started with another AIS_TARGET_URL than this check's")
+	}
+	return ignored
+}
+
 // job is the job that results are delivered for, and transformed is how: the
 // query of a stop, which goes along.
 const (
@@ -34,6 +42,9 @@ func (s *subject) stop(name string) string {
 }
 
 func checkDirect(ctx context.Context, s *subject) error {
+	if s.cfg.Foreign {
+		return s.undelivered()
+	}
 	if err := s.deliver(ctx, s.base); err != nil {
 		return err
 	}
@@ -90,7 +101,7 @@ func length(n int64) string {
 
 func checkRefusedPut(ctx context.Context, s *subject) error {
 	if !s.direct {
-		return ignored
+		return s.undelivered()
 	}
 	one := s.session()
 	defer one.close()
@@ -103,7 +114,7 @@ func checkRefusedPut(ctx context.Context, s *subject) error {
 
 func checkPipeline(ctx context.Context, s *subject) error {
 	if !s.direct {
-		return ignored
+		return s.undelivered()
 	}
 	const mark = "next stage: "
 	answered := func(w http.ResponseWriter, body []byte) {

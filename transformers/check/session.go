@@ -225,6 +225,9 @@ func (s *session) plain(ctx context.Context, method string, o object) (*http.Req
 // asked to.
 const closeWait = time.Second
 
+// errNoReply is a request without a reply of any kind.
+var errNoReply = errors.New("no reply")
+
 // raw sends a request that ends its connection, and tells how many bytes came
 // behind the end that the reply had announced.
 func (s *session) raw(ctx context.Context, o object) (data []byte, extra int64, err error) {
@@ -244,12 +247,12 @@ func (s *session) raw(ctx context.Context, o object) (data []byte, extra int64, 
 	defer stop()
 	req.Close = true
 	if err := req.Write(conn); err != nil {
-		return nil, 0, s.with(cause(ctx, err))
+		return nil, 0, fmt.Errorf("%w: %w", errNoReply, cause(ctx, err))
 	}
 	br := bufio.NewReader(conn)
 	resp, err := http.ReadResponse(br, req)
 	if err != nil {
-		return nil, 0, s.with(cause(ctx, err))
+		return nil, 0, fmt.Errorf("%w: %w", errNoReply, cause(ctx, err))
 	}
 	defer resp.Body.Close()
 	if err := status(resp); err != nil {

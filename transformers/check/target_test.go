@@ -83,9 +83,11 @@ func TestClaims(t *testing.T) {
 		return []byte("AIS_TARGET_URL is not set"), http.StatusInternalServerError
 	}
 	cfg := config(t, target)
-	cfg.URL = u.serve(t)
+	cfg.URL, cfg.Foreign = u.serve(t), true
 	r, err := check.Run(t.Context(), cfg)
 	require.NoError(t, err)
+	require.Empty(t, outcome(r, check.Failed), details(r))
+	require.Contains(t, details(r), "pipeline hpush://: not applicable: it was started with another AIS_TARGET_URL")
 	why := map[string]string{}
 	for _, c := range r.Claims {
 		require.Equal(t, c.Type == "hpush://" || c.Type == "ws://", c.Claimed, c.Type)
