@@ -23,6 +23,7 @@ import (
 // Exit codes; the README lists them.
 const (
 	exitUsage       = 1
+	exitFailed      = 2
 	exitRuntime     = 3
 	exitInterrupted = 130
 )

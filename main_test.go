@@ -130,7 +130,7 @@ func nothingRuns(ts *testscript.TestScript, _ bool, _ []string) {
 // standard library: the picture in the README as a table. Packages of this
 // module are named without its path. A new edge is a decision: change it here.
 var floors = map[string]string{
-	"":                    "* cobra go-pretty/v6/table xxhash/v2 x/term x/sys/unix",
+	"":                    "* cobra go-humanize go-pretty/v6/table go-pretty/v6/text xxhash/v2 x/term x/sys/unix",
 	"cluster/api":         "xxhash/v2 msgp/msgp",
 	"cluster/child":       "",
 	"cluster/comm":        "cluster/api fasthttp fasthttp/websocket cenkalti/backoff/v5 x/sys/unix",
@@ -148,6 +148,7 @@ var floors = map[string]string{
 	"reports/results":     "hdrhistogram-go",
 	"reports/stats":       "go-moremath/stats gonum.org/v1/gonum/floats gonum.org/v1/gonum/mat gonum.org/v1/gonum/stat/...",
 	"transformers":        "cluster/comm compress/gzip x/image/draw",
+	"transformers/check":  "cluster/api cluster/comm",
 	"transformers/python": "cluster/comm",
 }
 

@@ -31,7 +31,7 @@ func transformCmd(e *env) *cobra.Command {
 	var f transformFlags
 	cmd := &cobra.Command{
 		Use:   "transform NAME",
-		Short: "transform standard input, or serve a transformer to targets",
+		Short: "transform standard input, serve a transformer to targets, or check one",
 		Long: "Transforms standard input to standard output once, which is what io:// runs for every object.\n" +
 			"With --listen, or when started as a pod, it serves targets instead.\n\n" +
 			"Transforms: " + strings.Join(transformers.Names(), ", "),
@@ -42,6 +42,7 @@ func transformCmd(e *env) *cobra.Command {
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), e, args) },
 	}
+	cmd.AddCommand(checkCmd(e))
 	fl := cmd.Flags()
 	fl.StringVar(&f.listen, "listen", "", "serve on `HOST:PORT`")
 	fl.StringVar(&f.args, "args", "", "etl_args of a single run, such as the size of tar-images")

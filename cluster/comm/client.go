@@ -26,6 +26,7 @@ import (
 type client struct {
 	addr    string // host:port
 	retries int    // of connecting
+	connect Dialer
 	mu      sync.Mutex
 	idle    []*clientConn // guarded by mu; last in, first out
 }
@@ -43,12 +44,12 @@ type clientConn struct {
 }
 
 // newClient returns a client of the host of a base URL ("http://host:port").
-func newClient(base string, retries int) *client {
+func newClient(base string, o Options) *client {
 	addr := base
 	if u, err := url.Parse(base); err == nil && u.Host != "" {
 		addr = u.Host
 	}
-	return &client{addr: addr, retries: retries}
+	return &client{addr: addr, retries: o.Retries, connect: o.dialer()}
 }
 
 // call is one request. open is nil for a request without a body.
@@ -104,8 +105,7 @@ func (c *client) get(ctx context.Context) (*clientConn, error) {
 // when the pod has died.
 func (c *client) dial(ctx context.Context) (net.Conn, error) {
 	for wait := newBackOff(c.retries); ; {
-		var d net.Dialer
-		conn, err := d.DialContext(ctx, "tcp", c.addr)
+		conn, err := c.connect(ctx, "tcp", c.addr)
 		if err == nil {
 			return conn, nil
 		}

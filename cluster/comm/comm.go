@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 )
@@ -57,6 +58,19 @@ type Options struct {
 	// Retries is how often a pod that takes no connection is asked again,
 	// after a second at first and then longer.
 	Retries int
+	// Dial connects to the pod; nil connects by TCP. What it returns may be a
+	// net.Conn that watches the bytes.
+	Dial Dialer
+}
+
+// Dialer makes a connection, as net.Dialer.DialContext does.
+type Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+
+func (o Options) dialer() Dialer {
+	if o.Dial == nil {
+		return new(net.Dialer).DialContext
+	}
+	return o.Dial
 }
 
 // Link is a target's connection to one pod. Its methods may be called

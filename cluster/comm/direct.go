@@ -32,7 +32,7 @@ func (n *nextStops) client(host string) *client {
 		n.byHost = map[string]*client{}
 	}
 	if n.byHost[host] == nil {
-		n.byHost[host] = newClient("http://"+host, 0)
+		n.byHost[host] = newClient("http://"+host, Options{})
 	}
 	return n.byHost[host]
 }

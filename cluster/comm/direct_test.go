@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -207,4 +208,25 @@ func TestConnectingIsTriedAgain(t *testing.T) {
 		cancel()
 		require.NoError(t, link.Close())
 	}
+}
+
+func TestLinksConnectByTheirDialer(t *testing.T) {
+	everyType(t, func(t *testing.T, typ comm.Type, _ bool) {
+		b := newBench(t, typ, upper)
+		b.objects["ais/@#/src/d/x y"] = []byte("x")
+		var dials atomic.Int32
+		require.NoError(t, b.link.Close())
+		b.link = typ.Dial(b.podURL, comm.Options{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			dials.Add(1)
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		}})
+		for range 2 {
+			r, err := b.ask(t.Context(), func(*comm.Request) {})
+			require.NoError(t, err)
+			_, err = io.Copy(io.Discard, r.Body)
+			require.NoError(t, err)
+			require.NoError(t, r.Body.Close())
+		}
+		require.EqualValues(t, 1, dials.Load(), "one connection serves both")
+	})
 }

@@ -22,7 +22,7 @@ type puller struct {
 var _ Link = (*puller)(nil)
 
 func dialHpull(base string, o Options) Link {
-	return &puller{base: base, c: newClient(base, o.Retries)}
+	return &puller{base: base, c: newClient(base, o)}
 }
 
 // Inline redirects the client to the pod, or, for hrev, asks the pod itself.
@@ -69,7 +69,7 @@ func newSource(targetURL string) (*source, error) {
 	if err != nil || u.Host == "" {
 		return nil, fmt.Errorf("AIS_TARGET_URL is not a URL: %q", targetURL)
 	}
-	return &source{base: strings.TrimRight(u.EscapedPath(), "/"), c: newClient(targetURL, 0)}, nil
+	return &source{base: strings.TrimRight(u.EscapedPath(), "/"), c: newClient(targetURL, Options{})}, nil
 }
 
 // serveHpull is the transformer's end: fetch what the path names from the

@@ -24,7 +24,7 @@ type pusher struct {
 
 var _ Link = (*pusher)(nil)
 
-func dialHpush(base string, o Options) Link { return &pusher{c: newClient(base, o.Retries)} }
+func dialHpush(base string, o Options) Link { return &pusher{c: newClient(base, o)} }
 
 // replays is how often an object is sent again to a pod that could not pass
 // its result on for the moment.

@@ -2,7 +2,7 @@ package comm
 
 // dialHrev relays inline GETs to the pod, where hpull redirects the client.
 func dialHrev(base string, o Options) Link {
-	return &puller{base: base, c: newClient(base, o.Retries), rev: true}
+	return &puller{base: base, c: newClient(base, o), rev: true}
 }
 
 func init() {

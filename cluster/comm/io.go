@@ -18,7 +18,7 @@ import (
 // They come from the stored spec alone; our own shim ignores them and runs the
 // command it was started with, so no client ever names a program to run.
 func dialIO(base string, o Options) Link {
-	p := &pusher{c: newClient(base, o.Retries)}
+	p := &pusher{c: newClient(base, o)}
 	if len(o.Command) > 0 {
 		p.fixed = url.Values{"command": {"bash", "-c", strings.Join(o.Command, " ")}}
 	}

@@ -36,6 +36,7 @@ type wsControl struct {
 type wsLink struct {
 	url     string
 	retries int
+	connect Dialer
 	mu      sync.Mutex
 	idle    []*websocket.Conn // guarded by mu; last in, first out
 }
@@ -43,7 +44,7 @@ type wsLink struct {
 var _ Link = (*wsLink)(nil)
 
 func dialWS(base string, o Options) Link {
-	return &wsLink{url: "ws" + strings.TrimPrefix(base, "http") + wsPath, retries: o.Retries}
+	return &wsLink{url: "ws" + strings.TrimPrefix(base, "http") + wsPath, retries: o.Retries, connect: o.dialer()}
 }
 
 // Close closes the idle connections.
@@ -67,7 +68,7 @@ func (l *wsLink) get(ctx context.Context) (*websocket.Conn, bool, error) {
 		return c, true, nil
 	}
 	l.mu.Unlock()
-	d := websocket.Dialer{ReadBufferSize: wsBuffer, WriteBufferSize: wsBuffer, WriteBufferPool: &wsBuffers}
+	d := websocket.Dialer{NetDialContext: l.connect, ReadBufferSize: wsBuffer, WriteBufferSize: wsBuffer, WriteBufferPool: &wsBuffers}
 	for wait := newBackOff(l.retries); ; {
 		c, resp, err := d.DialContext(ctx, l.url, nil)
 		if resp != nil {

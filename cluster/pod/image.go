@@ -18,6 +18,9 @@ type Image struct {
 	// Announces tells that the program says itself where it listens: see
 	// child.EnvAnnounce. Others are expected at $(PORT).
 	Announces bool `json:"announces,omitempty"`
+	// Dir is the working directory, for a command line that a user typed
+	// there; "" is the pod's own folder.
+	Dir string `json:"-"`
 }
 
 // Images maps image names to programs. A spec's tag or digest is ignored when

@@ -186,3 +186,12 @@ func TestOrphansOfAnEarlierLifeAreEnded(t *testing.T) {
 	require.NoError(t, other.Process.Kill(), "it still runs")
 	_ = other.Wait()
 }
+
+func TestImageDir(t *testing.T) {
+	rt, err := pod.NewProcess(pod.ProcessConfig{Dir: t.TempDir() + "/pods", Log: slog.New(slog.DiscardHandler),
+		Images: pod.Images{"pwd": {Entrypoint: []string{"sh", "-c", "pwd; exit 1"}, Dir: "/"}}})
+	require.NoError(t, err)
+	_, err = rt.Start(t.Context(), pod.Spec{Name: "pwd-1", Image: "pwd", Probe: pod.Probe{Timeout: time.Second, Period: time.Second}})
+	require.ErrorContains(t, err, "message: /, exitCode: 1")
+	require.NoError(t, rt.Close())
+}

@@ -2,6 +2,7 @@ package pod
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,7 +125,7 @@ func (r *Process) launch(s Spec) (*processPod, error) {
 		log:  newRing(), gone: make(chan struct{}), announces: img.Announces,
 	}
 	p.meter.start()
-	p.proc, err = child.Start(child.Config{Argv: argv, Env: environ(env), Dir: dir, Output: p.log})
+	p.proc, err = child.Start(child.Config{Argv: argv, Env: environ(env), Dir: cmp.Or(img.Dir, dir), Output: p.log})
 	if err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, fmt.Errorf("%w: %w", ErrSpec, err)
