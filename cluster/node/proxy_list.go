@@ -20,6 +20,8 @@ type listRequest struct {
 	After  string `json:"after"`
 	Limit  int    `json:"limit"`
 	Detail bool   `json:"detail"`
+	// TimeFormat is Go's layout of access times; "" is RFC 822.
+	TimeFormat string `json:"time_format,omitempty"`
 }
 
 // listReply is that part: names in byte order, and whether there are more.
@@ -44,7 +46,7 @@ func (p *Proxy) listObjects(ctx *fasthttp.RequestCtx, bucket string) error {
 	}
 	names := msg.Flags&api.ListNameOnly != 0
 	entries, more, err := p.gather(s.Map.Targets, listRequest{Bucket: bucket, Prefix: msg.Prefix,
-		After: max(msg.Token, msg.StartAfter), Limit: limit, Detail: !names})
+		After: max(msg.Token, msg.StartAfter), Limit: limit, Detail: !names, TimeFormat: msg.TimeFormat})
 	if err != nil {
 		return err
 	}
