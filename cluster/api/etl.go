@@ -85,6 +85,8 @@ type ETLSpec struct {
 	// file's path. "url" is what hpull pods get anyway.
 	Argument string   `json:"argument,omitempty"`
 	Env      []EnvVar `json:"env,omitempty"`
+	// Resources are a container's limits and requests in Kubernetes' form.
+	Resources json.RawMessage `json:"resources,omitempty"`
 }
 
 // ArgumentFQN is the Argument of ETLs that read the objects' files.
