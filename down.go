@@ -120,10 +120,7 @@ func status(ctx context.Context, e *env, name, output string) error {
 // printState is the table of a cluster's nodes.
 func printState(e *env, s *clusterState) {
 	fmt.Fprintf(e.out, "cluster %s at %s, sync %s, data in %s\n", s.Name, s.URL, s.Sync, s.Data)
-	t := table.NewWriter()
-	t.SetOutputMirror(e.out)
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"node", "type", "url", "pid", "alive"})
+	t := newTable(e.out, "node", "type", "url", "pid", "alive")
 	for _, n := range s.Nodes {
 		alive := "yes"
 		if born(n.PID) == "" {
@@ -147,10 +144,7 @@ func printETLs(ctx context.Context, e *env, url string) error {
 		fmt.Fprintln(e.out, "no ETLs")
 		return nil
 	}
-	t := table.NewWriter()
-	t.SetOutputMirror(e.out)
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"etl", "stage", "objects", "bytes in", "bytes out"})
+	t := newTable(e.out, "etl", "stage", "objects", "bytes in", "bytes out")
 	for _, l := range list {
 		t.AppendRow(table.Row{l.ID, l.Stage, l.ObjCount, l.InBytes, l.OutBytes})
 	}

@@ -31,13 +31,21 @@ const (
 // env is all of the process that verbs use.
 type env struct {
 	args     []string
+	in       io.Reader
 	out, err io.Writer // results; progress and errors
-	outTTY   bool
+	inTTY    bool
+	outTTY   bool   // err is a terminal
 	exe      string // this program, for child processes
-	get      func(string) string
+	lookup   func(string) (string, bool)
 	// python finds the newest Python 3. It asks every candidate what it is,
 	// which takes a while, and so does it once.
 	python func() (python.Interpreter, error)
+}
+
+// get is an environment variable, "" when it is not set.
+func (e *env) get(name string) string {
+	v, _ := e.lookup(name)
+	return v
 }
 
 func main() {
@@ -50,8 +58,9 @@ func main() {
 	if err != nil {
 		exe = os.Args[0]
 	}
-	os.Exit(run(ctx, &env{args: os.Args[1:], out: os.Stdout, err: os.Stderr, outTTY: isTerminal(os.Stderr),
-		exe: exe, get: os.Getenv, python: sync.OnceValues(func() (python.Interpreter, error) { return findPython(ctx) })}))
+	os.Exit(run(ctx, &env{args: os.Args[1:], in: os.Stdin, out: os.Stdout, err: os.Stderr,
+		inTTY: isTerminal(os.Stdin), outTTY: isTerminal(os.Stderr),
+		exe: exe, lookup: os.LookupEnv, python: sync.OnceValues(func() (python.Interpreter, error) { return findPython(ctx) })}))
 }
 
 // exitError is an error with an exit code of its own.
@@ -73,6 +82,30 @@ func fail(err error) error {
 	return &exitError{exitRuntime, err}
 }
 
+// misuse is a mistake in the command line.
+func misuse(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// hintError is an error with what to do about it.
+type hintError struct {
+	err error
+	try string // a command
+}
+
+func (e *hintError) Error() string { return e.err.Error() }
+
+func (e *hintError) Unwrap() error { return e.err }
+
+// hint adds what to try next to an error that has no such advice yet.
+func hint(err error, try string) error {
+	var h *hintError
+	if err == nil || errors.As(err, &h) {
+		return err
+	}
+	return &hintError{err, try}
+}
+
 // run runs one command line and returns its exit code.
 func run(ctx context.Context, e *env) int {
 	root := &cobra.Command{
@@ -87,7 +120,7 @@ func run(ctx context.Context, e *env) int {
 	root.SetOut(e.out)
 	root.SetErr(e.err)
 	root.AddCommand(demoCmd(e), upCmd(e), downCmd(e), statusCmd(e), runCmd(e), compareCmd(e), reportCmd(e),
-		scenariosCmd(e), transformCmd(e), nodeCmd(e))
+		scenariosCmd(e), etlCmd(e), bucketCmd(e), objectCmd(e), jobCmd(e), transformCmd(e), nodeCmd(e))
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
@@ -98,11 +131,17 @@ func run(ctx context.Context, e *env) int {
 		err = coded
 	}
 	fmt.Fprintf(e.err, "etlbench: %s\n", strings.TrimSpace(err.Error()))
-	if coded != nil {
-		return coded.code
+	if coded == nil {
+		coded = &exitError{exitUsage, err}
 	}
-	fmt.Fprintf(e.err, "try: %s --help\n", cmd.CommandPath())
-	return exitUsage
+	var h *hintError
+	switch {
+	case errors.As(err, &h):
+		fmt.Fprintf(e.err, "try: %s\n", h.try)
+	case coded.code == exitUsage:
+		fmt.Fprintf(e.err, "try: %s --help\n", cmd.CommandPath())
+	}
+	return coded.code
 }
 
 func findPython(ctx context.Context) (python.Interpreter, error) {

@@ -130,11 +130,11 @@ func nothingRuns(ts *testscript.TestScript, _ bool, _ []string) {
 // standard library: the picture in the README as a table. Packages of this
 // module are named without its path. A new edge is a decision: change it here.
 var floors = map[string]string{
-	"":                    "* cobra go-humanize go-pretty/v6/table go-pretty/v6/text xxhash/v2 x/term x/sys/unix",
+	"":                    "* cobra pflag go-pretty/v6/table go-pretty/v6/text go-humanize xxhash/v2 x/term x/sys/unix",
 	"cluster/api":         "xxhash/v2 msgp/msgp",
 	"cluster/child":       "",
 	"cluster/comm":        "cluster/api fasthttp fasthttp/websocket cenkalti/backoff/v5 x/sys/unix",
-	"cluster/pod":         "cluster/api cluster/child api/core/v1 sigs.k8s.io/yaml procfs",
+	"cluster/pod":         "cluster/api cluster/child api/core/v1 apimachinery/pkg/util/yaml sigs.k8s.io/yaml procfs",
 	"cluster/pod/podtest": "cluster/api cluster/pod testify/require",
 	"cluster/store":       "xxhash/v2 x/sys/unix",
 	"cluster/meta":        "cluster/api hashicorp/raft raft-boltdb/v2 bbolt bbolt/errors",

@@ -32,7 +32,12 @@ const plainEvery = 5 * time.Second
 // show is called a few times a second.
 func (p *progress) show(s loader.Progress) {
 	step := fmt.Sprintf("%d/%d %s %s %s %s", s.Arm, s.Arms, s.Transform, s.Comm, s.Mode, s.Phase)
-	line := progressLine(s)
+	p.line(step, progressLine(s))
+}
+
+// line shows a line: off a terminal when the step is a new one, or when it is
+// time again.
+func (p *progress) line(step, line string) {
 	if p.tty {
 		pad := max(0, p.width-len(line))
 		p.width = len(line)

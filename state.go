@@ -232,7 +232,7 @@ func chooseCluster(ctx context.Context, e *env, flag string, scenario []string) 
 		for _, s := range list {
 			names = append(names, fmt.Sprintf("%s at %s", s.Name, s.URL))
 		}
-		return nil, fmt.Errorf("%d clusters run (%s): choose one with --cluster URL", len(list), strings.Join(names, ", "))
+		return nil, misuse("%d clusters run (%s): choose one with --cluster URL", len(list), strings.Join(names, ", "))
 	}
 	s := list[0]
 	client := api.NewClient(s.URL)

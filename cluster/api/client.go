@@ -27,8 +27,9 @@ func NewClient(base string) *Client {
 		base: strings.TrimRight(base, "/"),
 		http: &http.Client{
 			// Nodes are near and named by the user: a proxy from the
-			// environment would only stand in between.
-			Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute},
+			// environment would only stand in between. Objects come as they are:
+			// nothing is unpacked on the way.
+			Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute, DisableCompression: true},
 			CheckRedirect: func(*http.Request, []*http.Request) error {
 				return http.ErrUseLastResponse
 			},
@@ -239,7 +240,12 @@ func (c *Client) List(ctx context.Context, b Bucket, msg ListMsg) (*ListPage, er
 
 // ListAll calls fn for every object of a bucket, in byte order of the names.
 func (c *Client) ListAll(ctx context.Context, b Bucket, fn func(*ListEntry) error) error {
-	msg := ListMsg{}
+	return c.ListEach(ctx, b, ListMsg{}, fn)
+}
+
+// ListEach is ListAll of the objects, and with the properties, that msg asks
+// for; its PageSize is the size of one request's reply.
+func (c *Client) ListEach(ctx context.Context, b Bucket, msg ListMsg, fn func(*ListEntry) error) error {
 	for {
 		page, err := c.List(ctx, b, msg)
 		if err != nil {
@@ -260,8 +266,12 @@ func (c *Client) ListAll(ctx context.Context, b Bucket, fn func(*ListEntry) erro
 // Put stores an object of size bytes, or of unknown size with -1. It asks the
 // proxy where to go first, so the body is sent once.
 func (c *Client) Put(ctx context.Context, b Bucket, name string, body io.Reader, size int64) error {
-	return c.call(ctx, request{method: http.MethodPut, path: ObjectPath(b, name), query: provider(b),
-		header: http.Header{"Content-Type": {MimeBinary}}, body: body, size: size}, nil)
+	return c.call(ctx, putRequest(b, name, body, size), nil)
+}
+
+func putRequest(b Bucket, name string, body io.Reader, size int64) request {
+	return request{method: http.MethodPut, path: ObjectPath(b, name), query: provider(b),
+		header: http.Header{"Content-Type": {MimeBinary}}, body: body, size: size}
 }
 
 // Get opens an object, or what an ETL makes of it when query has etl_name. The

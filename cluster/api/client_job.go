@@ -103,8 +103,7 @@ func (c *Client) JobStatus(ctx context.Context, id string) (*JobStatus, error) {
 
 // JobSnaps asks what each target tells of a job, by target ID.
 func (c *Client) JobSnaps(ctx context.Context, id string) (map[string][]Snap, error) {
-	var snaps map[string][]Snap
-	return snaps, c.queryJobs(ctx, "qryxstats", JobQuery{ID: id, Ext: true}, &snaps)
+	return c.Snaps(ctx, JobQuery{ID: id, Ext: true})
 }
 
 // StopJob aborts a job.

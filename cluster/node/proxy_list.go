@@ -23,6 +23,8 @@ type listRequest struct {
 	// Shallow lists folders in place of what is in them, NoDirs not even those.
 	Shallow bool `json:"shallow"`
 	NoDirs  bool `json:"no_dirs"`
+	// TimeFormat is Go's layout of access times; "" is RFC 822.
+	TimeFormat string `json:"time_format,omitempty"`
 }
 
 // listReply is that part: names in byte order, and whether there are more.
@@ -50,7 +52,7 @@ func (p *Proxy) listObjects(ctx *fasthttp.RequestCtx, bucket string) error {
 	}
 	names := msg.Flags&api.ListNameOnly != 0
 	entries, more, err := p.gather(s.Map.Targets, listRequest{Bucket: bucket, Prefix: msg.Prefix,
-		After: max(msg.Token, msg.StartAfter), Limit: limit, Detail: !names,
+		After: max(msg.Token, msg.StartAfter), Limit: limit, Detail: !names, TimeFormat: msg.TimeFormat,
 		Shallow: msg.Flags&api.ListNonRecurse != 0, NoDirs: msg.Flags&api.ListNoDirs != 0})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -17,22 +18,22 @@ func (t *Target) list(r *listRequest) (any, error) {
 	}
 	reply := listReply{More: more, Entries: make([]*api.ListEntry, 0, len(infos))}
 	for i := range infos {
-		reply.Entries = append(reply.Entries, t.entry(&infos[i], r.Detail))
+		reply.Entries = append(reply.Entries, t.entry(&infos[i], r))
 	}
 	return reply, nil
 }
 
-func (t *Target) entry(i *store.Info, detail bool) *api.ListEntry {
+func (t *Target) entry(i *store.Info, r *listRequest) *api.ListEntry {
 	e := &api.ListEntry{Name: i.Name, Flags: api.EntryInCluster}
 	if i.Folder {
 		e.Flags = api.EntryIsDir
 	}
-	if !detail || i.Folder {
+	if !r.Detail || i.Folder {
 		return e
 	}
 	e.Size, e.Checksum, e.Copies, e.Location = i.Size, i.Checksum.Value, 1, t.location()
 	e.Version = strconv.FormatInt(i.Version, 10)
-	e.Atime = time.Unix(0, i.Atime).UTC().Format(time.RFC822)
+	e.Atime = time.Unix(0, i.Atime).UTC().Format(cmp.Or(r.TimeFormat, time.RFC822))
 	if len(i.Custom) > 0 {
 		var md []string
 		for _, k := range sortedKeys(i.Custom) {
