@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -81,8 +82,7 @@ func (f *transformFlags) transform(ctx context.Context, e *env, args []string) (
 	case f.python != "" && f.io:
 		return f.pythonIO(ctx, e, args[0])
 	case f.python != "":
-		f.host, err = python.New(ctx, python.Config{Python: f.python, Code: args[0],
-			Transform: e.get("FUNC_TRANSFORM"), Before: e.get("FUNC_BEFORE"), After: e.get("FUNC_AFTER"),
+		f.host, err = python.New(ctx, python.Config{Python: f.python, Code: args[0], Functions: functions(e),
 			Env: objectEnv(), Stderr: e.err})
 		if err != nil {
 			return nil, nil, codeError(err)
@@ -94,6 +94,20 @@ func (f *transformFlags) transform(ctx context.Context, e *env, args []string) (
 		return nil, nil, fmt.Errorf("unknown transform %q: have %s", args[0], strings.Join(transformers.Names(), ", "))
 	}
 	return t, done, nil
+}
+
+// maxChunk is the largest chunk size, bytes; init refuses more.
+const maxChunk = 1 << 20
+
+// functions is what the environment of a pod says of its code, as AIStore's
+// runtimes have it: a chunk size that is none means 0.
+func functions(e *env) python.Functions {
+	chunk, err := strconv.Atoi(e.get("CHUNK_SIZE"))
+	if err != nil || chunk < 0 || chunk > maxChunk {
+		chunk = 0
+	}
+	return python.Functions{Transform: e.get("FUNC_TRANSFORM"), Before: e.get("FUNC_BEFORE"), After: e.get("FUNC_AFTER"),
+		ChunkSize: chunk}
 }
 
 // codeError is a mistake in the user's code in one line. Its traceback stands
@@ -109,11 +123,10 @@ func codeError(err error) error {
 // pythonIO checks the code before it serves it: with a process an object, a
 // mistake in it would else show only at the first object.
 func (f *transformFlags) pythonIO(ctx context.Context, e *env, code string) (comm.Transform, func(), error) {
-	name := e.get("FUNC_TRANSFORM")
-	if err := python.Check(ctx, f.python, code, name, true); err != nil {
+	if err := python.Check(ctx, f.python, code, functions(e), true); err != nil {
 		return nil, nil, codeError(err)
 	}
-	argv, err := python.IOCommand(f.python, code, name)
+	argv, err := python.IOCommand(f.python, code, functions(e))
 	if err != nil {
 		return nil, nil, fail(err)
 	}

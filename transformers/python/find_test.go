@@ -72,6 +72,6 @@ func TestFindNewestAndInstalled(t *testing.T) {
 
 func TestFoundInterpretersRun(t *testing.T) {
 	for _, i := range python.Installed(t.Context()) {
-		require.NoError(t, python.Check(t.Context(), i.Path, module(t, "def transform(b): return b"), "", false), i.String())
+		require.NoError(t, python.Check(t.Context(), i.Path, module(t, "def transform(b): return b"), python.Functions{}, false), i.String())
 	}
 }
