@@ -146,7 +146,9 @@ var floors = map[string]string{
 	"reports":             "reports/results hdrhistogram-go go-pretty/v6/... gonum.org/v1/plot/... go-humanize x/image/...",
 	"reports/results":     "hdrhistogram-go",
 	"transformers":        "cluster/comm compress/gzip x/image/draw",
-	"transformers/python": "cluster/comm",
+	"transformers/python": "cluster/comm x/sys/unix",
+
+	"transformers/python/pythontest": "testify/require",
 }
 
 const module = "github.com/etlbench/etlbench"

@@ -18,6 +18,8 @@ type Image struct {
 	// Announces tells that the program says itself where it listens: see
 	// child.EnvAnnounce. Others are expected at $(PORT).
 	Announces bool `json:"announces,omitempty"`
+	// Runs is Info.Runs.
+	Runs string `json:"-"`
 }
 
 // Images maps image names to programs. A spec's tag or digest is ignored when
