@@ -86,23 +86,35 @@ func key(i Interpreter, lines, env []string) string {
 	return fmt.Sprintf("%x", h.Sum(nil)[:16])
 }
 
+// lockPoll is how often a lock that somebody else has is asked for: flock
+// itself cannot be interrupted.
+const lockPoll = 50 * time.Millisecond
+
 // open locks an environment for use and makes it where it is not there. Another
-// process may remove it between making and locking; then it is made again.
-func (e *Environment) open(ctx context.Context, i *installer, log io.Writer) error {
+// process may make it while this one waits, and use it from then on, or remove
+// it before this one has the lock: each time it is looked for again.
+func (e *Environment) open(ctx context.Context, i *installer, log io.Writer) (err error) {
 	for {
 		how := unix.LOCK_EX
 		if exists(e.dir) {
 			how = unix.LOCK_SH
 		}
-		if err := e.acquire(ctx, how); err != nil {
+		if e.lock, err = tryLock(e.dir+".lock", how); err != nil {
 			return err
 		}
-		if how == unix.LOCK_SH && exists(e.dir) {
+		switch there := exists(e.dir); {
+		case e.lock == nil:
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("wait for another process that installs the same: %w", context.Cause(ctx))
+			case <-time.After(lockPoll):
+			}
+			continue
+		case how == unix.LOCK_SH && there:
 			now := time.Now()
-			return errors.Join(os.Chtimes(e.dir+".lock", now, now)) // what trim goes by
-		}
-		var err error
-		if how == unix.LOCK_EX && !exists(e.dir) {
+			_ = os.Chtimes(e.dir+".lock", now, now) // trim goes by it; it is not worth an error
+			return nil
+		case how == unix.LOCK_EX && !there:
 			err = e.make(ctx, i, log)
 		}
 		if err = errors.Join(err, e.Close()); err != nil {
@@ -114,25 +126,6 @@ func (e *Environment) open(ctx context.Context, i *installer, log io.Writer) err
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-// lockPoll is how often a lock that somebody else has is asked for: flock
-// itself cannot be interrupted.
-const lockPoll = 50 * time.Millisecond
-
-func (e *Environment) acquire(ctx context.Context, how int) error {
-	for {
-		lock, err := tryLock(e.dir+".lock", how)
-		if lock != nil || err != nil {
-			e.lock = lock
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait for another process that installs the same: %w", context.Cause(ctx))
-		case <-time.After(lockPoll):
-		}
-	}
 }
 
 // tryLock returns nil when somebody else has the lock.

@@ -170,7 +170,7 @@ func TestInstallOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer e.Close()
+			t.Cleanup(func() { e.Close() }) // in use while others still wait
 		})
 	}
 	wg.Wait()
