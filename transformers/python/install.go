@@ -83,8 +83,8 @@ type installer struct {
 // way of the folder work, which must be empty. When ctx ends, pip is killed;
 // what pip has started is of the caller's process group.
 func (i *installer) install(ctx context.Context, work, target string) error {
-	file := filepath.Join(work, "requirements.txt")
-	if err := os.WriteFile(file, []byte(strings.Join(i.requirements, "\n")+"\n"), 0o600); err != nil {
+	const file = "requirements.txt" // in work: pip repeats the name in what it says
+	if err := os.WriteFile(filepath.Join(work, file), []byte(strings.Join(i.requirements, "\n")+"\n"), 0o600); err != nil {
 		return err
 	}
 	python, err := i.withPip(ctx, work)
