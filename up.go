@@ -137,7 +137,10 @@ func (f *upFlags) foreground(ctx context.Context, e *env) (err error) {
 		return err
 	}
 	defer unlock()
-	python := f.pythonStatus(ctx, e)
+	var python <-chan string
+	if e.get(child.EnvAnnounce) == "" { // else nobody reads what is printed
+		python = f.pythonStatus(ctx, e)
+	}
 	s, done, err := f.spawn(ctx, e)
 	if err != nil {
 		return err

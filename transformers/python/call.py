@@ -141,9 +141,12 @@ def bind_chunks(module, path, names, chunk):
     transform, before, after, takes, notes = find_all(module, path, names, chunk)
 
     def call_stream(read, write, info):
-        writer = Writer(write)
-        transform(Reader(read, chunk), writer)
-        writer.flush()
+        reader, writer = Reader(read, chunk), Writer(write)
+        try:
+            transform(reader, writer)
+            writer.flush()
+        finally:
+            reader._read = writer._write = too_late
         return b""
 
     def call_chunks(read, write, info):
@@ -183,6 +186,11 @@ def is_stream(takes, notes):
         return False
     return any(word in text for text in names + texts for word in ("reader", "writer", "stream")) \
         or any(name in STREAM_NAMES for name in names)
+
+
+def too_late(_):
+    """Stands for read and write once the object is done: what is left over of it must not touch the next."""
+    raise BadCode("a reader or a writer was used after transform had returned")
 
 
 class Reader(object):

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -115,7 +116,7 @@ func TestStreamIsBounded(t *testing.T) {
 	const passed = 256 << 20
 	_, err = io.CopyN(io.Discard, pr, passed)
 	require.NoError(t, err)
-	require.Less(t, src.n-passed, 4<<20, "read ahead")
+	require.Less(t, src.n.Load()-passed, int64(4<<20), "read ahead")
 	status, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/status")
 	require.NoError(t, err)
 	_, peak, ok := strings.Cut(string(status), "VmHWM:")
@@ -130,11 +131,33 @@ func TestStreamIsBounded(t *testing.T) {
 }
 
 // counter is an endless source that counts what was read of it.
-type counter struct{ n int }
+type counter struct{ n atomic.Int64 }
 
 func (c *counter) Read(p []byte) (int, error) {
-	c.n += len(p)
+	c.n.Add(int64(len(p)))
 	return len(p), nil
+}
+
+// TestStreamIsOverWithItsObject has code that keeps the reader and the writer.
+func TestStreamIsOverWithItsObject(t *testing.T) {
+	h := start(t, chunked(4), `
+kept = []
+def transform(reader, writer):
+    failed = 0
+    for r, w in kept:
+        for use in (r.read, w.flush, lambda: w.write(b"x" * 100000)):
+            try:
+                use()
+            except Exception:
+                failed += 1
+    writer.write(b"%d" % failed)
+    kept.append((reader, writer))
+`)
+	for _, want := range []string{"0", "2", "4"} { // with nothing left over a flush is none
+		got, err := transform(t, h, "abcdefg", comm.Info{})
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
 }
 
 func TestStreamOfABrokenSourceOrDestination(t *testing.T) {
