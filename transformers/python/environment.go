@@ -39,7 +39,7 @@ type InstallConfig struct {
 	Requirements []byte    // in pip's format
 	Dir          string    // folder of environments
 	Env          []string  // of pip, all of it
-	Log          io.Writer // gets what pip prints, at the end
+	Log          io.Writer // gets the end of what pip prints, when it is through
 }
 
 // Install makes an environment of what the requirements ask for, or takes the
@@ -61,6 +61,9 @@ func Install(ctx context.Context, cfg InstallConfig) (*Environment, error) {
 
 func (c InstallConfig) install(ctx context.Context, lines []string) (*Environment, error) {
 	i := probe(ctx, c.Python)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if i.Path == "" {
 		return nil, fmt.Errorf("%s does not run as a Python", c.Python)
 	}
@@ -68,7 +71,7 @@ func (c InstallConfig) install(ctx context.Context, lines []string) (*Environmen
 		return nil, err
 	}
 	e := &Environment{dir: filepath.Join(c.Dir, key(i, lines, c.Env))}
-	if err := e.open(ctx, &installer{Interpreter: i, requirements: lines, env: c.Env}, c.Log); err != nil {
+	if err := e.open(ctx, &installer{Interpreter: i, requirements: lines, env: c.Env, output: &tail{next: io.Discard}}, c.Log); err != nil {
 		return nil, err
 	}
 	trim(c.Dir)
@@ -165,7 +168,7 @@ func (e *Environment) make(ctx context.Context, i *installer, log io.Writer) (er
 	if err := i.install(ctx, work, made); err != nil {
 		return err
 	}
-	_, _ = log.Write(i.output.Bytes())
+	fmt.Fprint(log, i.output.text())
 	if err := os.MkdirAll(made, 0o700); err != nil { // pip makes none when markers leave nothing
 		return err
 	}

@@ -211,7 +211,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 	}()
 	require.Eventually(t, func() bool { _, err := os.Stat(mark); return err == nil }, 60*time.Second, 10*time.Millisecond)
 
-	waiting, done := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	waiting, done := context.WithTimeout(t.Context(), 5*time.Second) // a start of an interpreter, and then some
 	defer done()
 	_, err := python.Install(waiting, config(path, requirements, dir, &bytes.Buffer{}))
 	require.ErrorIs(t, err, context.DeadlineExceeded)

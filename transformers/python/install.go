@@ -1,7 +1,6 @@
 package python
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -76,7 +75,7 @@ type installer struct {
 	Interpreter
 	requirements []string
 	env          []string // of pip
-	output       bytes.Buffer
+	output       *tail
 }
 
 // install puts the packages into the folder target, which must not exist, by
@@ -123,7 +122,7 @@ func (i *installer) run(ctx context.Context, work string, argv ...string) error 
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir = work // whatever is found there was put there by us
 	cmd.Env = append(slices.Clone(i.env), pipEnv...)
-	cmd.Stdout, cmd.Stderr = &i.output, &i.output
+	cmd.Stdout, cmd.Stderr = i.output, i.output
 	cmd.SysProcAttr = procAttr()
 	cmd.WaitDelay = time.Second
 	err := cmd.Run()
@@ -134,7 +133,7 @@ func (i *installer) run(ctx context.Context, work string, argv ...string) error 
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.As(err, &exit):
-		return fmt.Errorf("%s ended with %s: %s", argv[2], exit, lastWords(i.output.String()))
+		return fmt.Errorf("%s ended with %s: %s", argv[2], exit, lastWords(i.output.text()))
 	}
 	return err
 }

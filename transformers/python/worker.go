@@ -226,12 +226,15 @@ func (t *tail) Reset() {
 	t.kept = t.kept[:0]
 }
 
-// String returns the last lines.
-func (t *tail) String() string {
+// text returns all that is remembered.
+func (t *tail) text() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return lastLines(strings.TrimSpace(string(t.kept)), 4)
+	return string(t.kept)
 }
+
+// String returns the last lines.
+func (t *tail) String() string { return lastLines(strings.TrimSpace(t.text()), 4) }
 
 // lockedWriter makes a writer fit for all the workers at once.
 type lockedWriter struct {
