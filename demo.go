@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/etlbench/etlbench/scenarios"
+	"github.com/etlbench/etlbench/transformers/python"
 )
 
 func demoCmd(e *env) *cobra.Command {
@@ -36,7 +38,7 @@ func demoCmd(e *env) *cobra.Command {
 				return fmt.Errorf("--targets %d: must be 1 to %d", targets, maxNodes)
 			}
 			sets := []string{"phases.measure=" + measure.String(), fmt.Sprintf("target.targets=%d", targets)}
-			s, notes, err := demoScenario(e, sets, dir)
+			s, notes, err := demoScenario(cmd.Context(), e, sets, dir, f.runtimes.choices)
 			if err != nil {
 				return err
 			}
@@ -55,7 +57,7 @@ func demoCmd(e *env) *cobra.Command {
 // demoScenario is the built-in scenario on the user's objects, if any, and
 // with what this machine has: without Python 3 the Go transform takes the place
 // of the Python one, and the report says so.
-func demoScenario(e *env, sets []string, dir string) (*scenarios.Scenario, []string, error) {
+func demoScenario(ctx context.Context, e *env, sets []string, dir string, choices python.Runtimes) (*scenarios.Scenario, []string, error) {
 	source, err := scenarios.Source("demo")
 	if err != nil {
 		return nil, nil, err
@@ -68,7 +70,7 @@ func demoScenario(e *env, sets []string, dir string) (*scenarios.Scenario, []str
 		s.Dataset = scenarios.Dataset{Kind: scenarios.KindFolder, Dir: dir}
 	}
 	var notes []string
-	if _, err := e.python(); err != nil {
+	if _, err := e.python3(ctx, choices); err != nil {
 		notes = append(notes, fmt.Sprintf("No Python 3 was found (%v): the Go md5 was measured in place of the Python function.", err))
 		for i, t := range s.Transforms {
 			s.Transforms[i] = strings.TrimSuffix(t, pythonSuffix)

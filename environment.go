@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"os"
 	"runtime"
 	"strconv"
@@ -11,11 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/etlbench/etlbench/reports/results"
+	"github.com/etlbench/etlbench/transformers/python"
 )
 
 // environment describes the machine that makes the numbers, and the file system
 // of a cluster's data folder, if it is here. What cannot be told stays empty.
-func environment(e *env, data string) results.Env {
+func environment(ctx context.Context, e *env, data string, choices python.Runtimes) results.Env {
 	m := results.Env{Version: version(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
 		CPUs: runtime.NumCPU(), CPU: procField("/proc/cpuinfo", "model name"), DataPath: fileSystem(data)}
 	var u unix.Utsname
@@ -25,7 +27,7 @@ func environment(e *env, data string) results.Env {
 	if kb, err := strconv.ParseInt(strings.TrimSuffix(procField("/proc/meminfo", "MemTotal"), " kB"), 10, 64); err == nil {
 		m.MemoryB = kb << 10
 	}
-	if py, err := e.python(); err == nil {
+	if py, err := e.python3(ctx, choices); err == nil {
 		m.Python = py.String()
 	}
 	return m

@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"maps"
+	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,33 +35,62 @@ func images(exe, file string) (pod.Images, error) {
 // shim is the argv in front of a command that is run once an object.
 func shim(exe string) []string { return []string{exe, "transform", "--command", "--"} }
 
+// installPrefix is in front of the names of this process's environment
+// variables that pods hand to pip, and to nothing else. An ETL's own are apart
+// from them so.
+const installPrefix = "ETLBENCH_INSTALL_"
+
+// installNames are the variables that installing a package may need; beside
+// them all that begin with PIP_.
+var installNames = []string{"HOME", "PATH", "TMPDIR", "LANG", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "SSL_CERT_FILE",
+	"SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
+
+func installEnv() map[string]string {
+	env := map[string]string{}
+	for _, kv := range os.Environ() {
+		name, value, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(name, "PIP_") || slices.Contains(installNames, name) {
+			env[installPrefix+name] = value
+		}
+	}
+	return env
+}
+
 // findTimeout bounds the search for interpreters: each is asked what it is.
 const findTimeout = 30 * time.Second
 
-// code gives the argv that serves init code in a runtime ("python3"). An
-// interpreter that was found is remembered: the search runs every candidate.
-func code(exe string) func(runtime string, perObject bool) ([]string, error) {
+// code gives what serves init code in a runtime ("python3"). An interpreter that
+// was found is remembered: the search runs every candidate. Dependencies are
+// installed by the pod itself, below the folder environments, so that whatever
+// ends the pod ends that too.
+func code(exe string, runtimes python.Runtimes, environments string) func(pod.Spec) (pod.Image, error) {
 	var (
 		mu    sync.Mutex
 		found = map[string]python.Interpreter{} // guarded by mu
 	)
-	return func(runtime string, perObject bool) ([]string, error) {
+	return func(s pod.Spec) (pod.Image, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		py, ok := found[runtime]
+		py, ok := found[s.Runtime]
 		if !ok {
 			ctx, cancel := context.WithTimeout(context.Background(), findTimeout)
 			defer cancel()
 			var err error
-			if py, err = python.Find(ctx, runtime); err != nil {
-				return nil, err
+			if py, err = runtimes.Find(ctx, s.Runtime); err != nil {
+				return pod.Image{}, err
 			}
-			found[runtime] = py
+			found[s.Runtime] = py
 		}
+		img := pod.Image{Announces: true, Runs: py.String()}
 		argv := []string{exe, "transform", "--python", py.Path}
-		if perObject {
+		if s.PerObject {
 			argv = append(argv, "--io")
 		}
-		return append(argv, pod.CodeFile), nil
+		if _, ok := s.Files[pod.RequirementsFile]; ok {
+			argv = append(argv, "--requirements", pod.RequirementsFile, "--environments", environments)
+			img.Env = installEnv()
+		}
+		img.Entrypoint = append(argv, pod.CodeFile)
+		return img, nil
 	}
 }

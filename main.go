@@ -25,6 +25,7 @@ const (
 	exitUsage       = 1
 	exitFailed      = 2
 	exitRuntime     = 3
+	exitUnfit       = 4 // doctor: this machine is
 	exitInterrupted = 130
 )
 
@@ -120,7 +121,7 @@ func run(ctx context.Context, e *env) int {
 	root.SetOut(e.out)
 	root.SetErr(e.err)
 	root.AddCommand(demoCmd(e), upCmd(e), downCmd(e), statusCmd(e), runCmd(e), compareCmd(e), reportCmd(e),
-		scenariosCmd(e), etlCmd(e), bucketCmd(e), objectCmd(e), jobCmd(e), transformCmd(e), nodeCmd(e))
+		scenariosCmd(e), etlCmd(e), bucketCmd(e), objectCmd(e), jobCmd(e), transformCmd(e), doctorCmd(e), nodeCmd(e))
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0

@@ -149,7 +149,9 @@ var floors = map[string]string{
 	"reports/stats":       "go-moremath/stats gonum.org/v1/gonum/floats gonum.org/v1/gonum/mat gonum.org/v1/gonum/stat/...",
 	"transformers":        "cluster/comm compress/gzip x/image/draw",
 	"transformers/check":  "cluster/api cluster/comm",
-	"transformers/python": "cluster/comm",
+	"transformers/python": "cluster/comm x/sys/unix",
+
+	"transformers/python/pythontest": "testify/require",
 }
 
 const module = "github.com/etlbench/etlbench"

@@ -20,6 +20,8 @@ import (
 
 type nodeFlags struct {
 	id, listen, data, join, sync, images string
+	environments                         string
+	runtimes                             runtimesFlag
 	verbose                              bool
 }
 
@@ -43,6 +45,8 @@ func nodeCmd(e *env) *cobra.Command {
 	}
 	target.Flags().StringVar(&f.sync, "sync", "data", syncUsage)
 	target.Flags().StringVar(&f.images, "images", "", imagesUsage)
+	target.Flags().Var(&f.runtimes, "runtime", runtimeUsage)
+	target.Flags().StringVar(&f.environments, "environments", "", "`FOLDER` of what init code requires, which may be shared (default: python, below --data)")
 	_ = target.MarkFlagRequired("join")
 	cmd.AddCommand(proxy, target)
 	return cmd
@@ -51,6 +55,8 @@ func nodeCmd(e *env) *cobra.Command {
 const (
 	syncUsage   = "what is on the disk before a PUT is answered: `none|data|full`"
 	imagesUsage = "YAML `FILE` that says which programs stand for further container images"
+	// runtimeUsage ends with what may be done: a repeated flag.
+	runtimeUsage = "interpreter of a runtime of init code: `NAME=PATH`, such as python3.8=/opt/python3.8/bin/python; may repeat"
 )
 
 func (f *nodeFlags) config(e *env) node.Config {
@@ -85,8 +91,14 @@ func (f *nodeFlags) target(ctx context.Context, e *env) (err error) {
 	if err != nil {
 		return err
 	}
+	if f.environments == "" {
+		f.environments = filepath.Join(f.data, environmentsDir)
+	}
+	if f.environments, err = filepath.Abs(f.environments); err != nil { // pods run elsewhere
+		return err
+	}
 	pods, err := pod.NewProcess(pod.ProcessConfig{Dir: filepath.Join(f.data, "pods"), Images: table,
-		Shim: shim(e.exe), Code: code(e.exe), Node: "localhost", Log: cfg.Log})
+		Shim: shim(e.exe), Code: code(e.exe, f.runtimes.choices, f.environments), Node: "localhost", Log: cfg.Log})
 	if err != nil {
 		return err
 	}

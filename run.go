@@ -26,6 +26,7 @@ type runFlags struct {
 	out, cluster string
 	output, sync string
 	images       string
+	runtimes     runtimesFlag
 	own          bool // always start a cluster
 }
 
@@ -65,6 +66,7 @@ func (f *runFlags) common(cmd *cobra.Command) {
 	fl.StringVarP(&f.output, "output", "o", "text", "what to print: `text|json|md|csv`")
 	fl.StringVar(&f.sync, "sync", "data", "of a cluster that is started for the run: "+syncUsage)
 	fl.StringVar(&f.images, "images", "", "of a cluster that is started for the run: "+imagesUsage)
+	fl.Var(&f.runtimes, "runtime", "of a cluster that is started for the run: "+runtimeUsage)
 }
 
 func (f *runFlags) check() error {
@@ -113,7 +115,7 @@ func (f *runFlags) run(ctx context.Context, e *env, s *scenarios.Scenario, notes
 		if f.own {
 			why = ""
 		}
-		up := upFlags{name: "run", listen: "127.0.0.1:0", sync: f.sync, images: f.images, proxies: 1, targets: s.Target.Targets}
+		up := upFlags{name: "run", listen: "127.0.0.1:0", sync: f.sync, images: f.images, runtimes: f.runtimes, proxies: 1, targets: s.Target.Targets}
 		if err := up.check(); err != nil {
 			return err
 		}
@@ -163,7 +165,7 @@ func (f *runFlags) measure(ctx context.Context, e *env, s *scenarios.Scenario, d
 	if err != nil {
 		return fail(err)
 	}
-	w, err := results.Create(dir, yaml, environment(e, where.data))
+	w, err := results.Create(dir, yaml, environment(ctx, e, where.data, f.runtimes.choices))
 	if err != nil {
 		return fail(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,9 @@ type transformFlags struct {
 	io      bool
 	command bool
 	args    string
-	host    *python.Host // set with --python, unless --io
+	// of --python
+	requirements, environments string
+	host                       *python.Host // unless --io
 }
 
 func transformCmd(e *env) *cobra.Command {
@@ -48,6 +51,9 @@ func transformCmd(e *env) *cobra.Command {
 	fl.StringVar(&f.args, "args", "", "etl_args of a single run, such as the size of tar-images")
 	fl.StringVar(&f.python, "python", "", "serve the Python file NAME with the interpreter at `PATH`")
 	fl.BoolVar(&f.io, "io", false, "with --python: a process an object, as io:// has it")
+	fl.StringVar(&f.requirements, "requirements", "", "with --python: install what `FILE` requires, in pip's format")
+	fl.StringVar(&f.environments, "environments", "", "with --requirements: `FOLDER` to keep what was installed in")
+	cmd.MarkFlagsRequiredTogether("requirements", "environments")
 	fl.BoolVar(&f.command, "command", false, "serve the command NAME with its arguments, a process an object")
 	return cmd
 }
@@ -79,22 +85,30 @@ func (f *transformFlags) transform(ctx context.Context, e *env, args []string) (
 		return comm.Command(args, objectEnv(), e.err), done, nil
 	case len(args) > 1:
 		return nil, nil, fmt.Errorf("unexpected %q: one name is all it takes", args[1])
-	case f.python != "" && f.io:
-		return f.pythonIO(ctx, e, args[0])
+	case f.requirements != "" && f.python == "":
+		return nil, nil, errors.New("--requirements: goes with --python")
 	case f.python != "":
-		f.host, err = python.New(ctx, python.Config{Python: f.python, Code: args[0],
-			Transform: e.get("FUNC_TRANSFORM"), Before: e.get("FUNC_BEFORE"), After: e.get("FUNC_AFTER"),
-			Env: objectEnv(), Stderr: e.err})
-		if err != nil {
-			return nil, nil, codeError(err)
-		}
-		return f.host.Transform, func() { f.host.Close() }, nil
+		return f.code(ctx, e, args[0])
 	}
 	t, ok := transformers.Lookup(args[0])
 	if !ok {
 		return nil, nil, fmt.Errorf("unknown transform %q: have %s", args[0], strings.Join(transformers.Names(), ", "))
 	}
 	return t, done, nil
+}
+
+// maxChunk is the largest chunk size, bytes; init refuses more.
+const maxChunk = 1 << 20
+
+// functions is what the environment of a pod says of its code, as AIStore's
+// runtimes have it: a chunk size that is none means 0.
+func functions(e *env) python.Functions {
+	chunk, err := strconv.Atoi(e.get("CHUNK_SIZE"))
+	if err != nil || chunk < 0 || chunk > maxChunk {
+		chunk = 0
+	}
+	return python.Functions{Transform: e.get("FUNC_TRANSFORM"), Before: e.get("FUNC_BEFORE"), After: e.get("FUNC_AFTER"),
+		ChunkSize: chunk}
 }
 
 // codeError is a mistake in the user's code in one line. Its traceback stands
@@ -107,26 +121,88 @@ func codeError(err error) error {
 	return fail(err)
 }
 
-// pythonIO checks the code before it serves it: with a process an object, a
-// mistake in it would else show only at the first object.
-func (f *transformFlags) pythonIO(ctx context.Context, e *env, code string) (comm.Transform, func(), error) {
-	name := e.get("FUNC_TRANSFORM")
-	if err := python.Check(ctx, f.python, code, name, true); err != nil {
+// code serves Python code, with what it requires.
+func (f *transformFlags) code(ctx context.Context, e *env, code string) (t comm.Transform, done func(), err error) {
+	vars, packages := objectEnv(), func() {}
+	if f.requirements != "" {
+		if vars, packages, err = f.install(ctx, e, vars); err != nil {
+			return nil, nil, fail(err)
+		}
+	}
+	if f.io {
+		t, err = f.pythonIO(ctx, e, code, vars)
+	} else {
+		f.host, err = python.New(ctx, python.Config{Python: f.python, Code: code, Functions: functions(e), Env: vars, Stderr: e.err})
+		t = f.host.Transform
+	}
+	if err != nil {
+		packages()
 		return nil, nil, codeError(err)
 	}
-	argv, err := python.IOCommand(f.python, code, name)
-	if err != nil {
-		return nil, nil, fail(err)
+	return t, func() {
+		if f.host != nil {
+			f.host.Close()
+		}
+		packages()
+	}, nil
+}
+
+// install installs what the code requires. It returns the environment variables
+// that the code finds it by; done lets go of it.
+func (f *transformFlags) install(ctx context.Context, e *env, vars []string) (_ []string, done func(), err error) {
+	cfg := python.InstallConfig{Python: f.python, Dir: f.environments, Log: e.err}
+	if cfg.Requirements, err = os.ReadFile(f.requirements); err != nil {
+		return nil, nil, err
 	}
-	return comm.Command(argv, objectEnv(), e.err), func() {}, nil
+	if cfg.Env, err = pipEnv(); err != nil {
+		return nil, nil, err
+	}
+	packages, err := python.Install(ctx, cfg)
+	if err != nil || packages == nil {
+		return vars, func() {}, err
+	}
+	return packages.Environ(vars), func() { packages.Close() }, nil
+}
+
+// pipEnv is pip's environment: in a pod, what the target has handed down and
+// the settings of pip that are the ETL's own.
+func pipEnv() (env []string, err error) {
+	var own []string
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		if down, ok := strings.CutPrefix(kv, installPrefix); ok {
+			env = append(env, down)
+		} else if strings.HasPrefix(name, "PIP_") {
+			own = append(own, kv)
+			err = errors.Join(err, python.CheckPipVariable(name))
+		}
+	}
+	if env == nil { // no pod
+		return os.Environ(), nil
+	}
+	return append(env, own...), err // of two the last counts
+}
+
+// pythonIO checks the code before it serves it: with a process an object, a
+// mistake in it would else show only at the first object.
+func (f *transformFlags) pythonIO(ctx context.Context, e *env, code string, vars []string) (comm.Transform, error) {
+	if err := python.Check(ctx, f.python, code, functions(e), true); err != nil {
+		return nil, err
+	}
+	argv, err := python.IOCommand(f.python, code, functions(e))
+	if err != nil {
+		return nil, err
+	}
+	return comm.Command(argv, vars, e.err), nil
 }
 
 // objectEnv is the environment of programs that a transformer runs. They are
-// not to announce themselves in its place.
+// not to announce themselves in its place, and what pip is told, which may be
+// a password, is not for them.
 func objectEnv() []string {
 	var list []string
 	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, child.EnvAnnounce+"=") {
+		if !strings.HasPrefix(kv, child.EnvAnnounce+"=") && !strings.HasPrefix(kv, installPrefix) {
 			list = append(list, kv)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 
 type upFlags struct {
 	name, listen, data, sync, images string
+	runtimes                         runtimesFlag
 	proxies, targets                 int
 	detach                           bool
 }
@@ -49,6 +50,7 @@ func upCmd(e *env) *cobra.Command {
 	fl.StringVar(&f.data, "data", "", "data `FOLDER`, kept when the cluster stops (default: a new one, removed at the end)")
 	fl.StringVar(&f.sync, "sync", "data", syncUsage)
 	fl.StringVar(&f.images, "images", "", imagesUsage)
+	fl.Var(&f.runtimes, "runtime", runtimeUsage)
 	fl.IntVar(&f.proxies, "proxies", 1, "`N` proxies")
 	fl.IntVar(&f.targets, "targets", 3, "`N` targets")
 	fl.BoolVar(&f.detach, "detach", false, "return once the cluster is up")
@@ -95,7 +97,11 @@ func (f *upFlags) spawn(ctx context.Context, e *env) (s *cluster.Spawned, done f
 		return nil, nil, err
 	}
 	f.data = dir
-	args := []string{"--sync", f.sync}
+	if err := f.runtimes.check(ctx); err != nil {
+		return nil, nil, errors.Join(err, remove())
+	}
+	// What init code requires is installed once for all targets.
+	args := append(f.runtimes.args(), "--sync", f.sync, "--environments", filepath.Join(dir, environmentsDir))
 	if f.images != "" {
 		file, err := filepath.Abs(f.images)
 		if err != nil {
@@ -131,6 +137,10 @@ func (f *upFlags) foreground(ctx context.Context, e *env) (err error) {
 		return err
 	}
 	defer unlock()
+	var python <-chan string
+	if e.get(child.EnvAnnounce) == "" { // else nobody reads what is printed
+		python = f.pythonStatus(ctx, e)
+	}
 	s, done, err := f.spawn(ctx, e)
 	if err != nil {
 		return err
@@ -148,6 +158,7 @@ func (f *upFlags) foreground(ctx context.Context, e *env) (err error) {
 	}
 	if !announced {
 		printState(e, st)
+		fmt.Fprintln(e.out, <-python)
 		fmt.Fprintln(e.err, "Ctrl-C stops it.")
 	}
 	return f.supervise(ctx, e, s, st)
@@ -220,6 +231,7 @@ func (f *upFlags) detached(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	python := f.pythonStatus(ctx, e)
 	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
 	defer stop()
 	if n, _ := pr.Read(make([]byte, 256)); n == 0 {
@@ -231,6 +243,7 @@ func (f *upFlags) detached(ctx context.Context, e *env) error {
 		return errors.Join(err, errors.New("the cluster ended as soon as it was up: see "+logPath))
 	}
 	printState(e, st)
+	fmt.Fprintln(e.out, <-python)
 	fmt.Fprintf(e.err, "etlbench down stops it. Its log: %s\n", logPath)
 	return cmd.Process.Release()
 }
@@ -244,5 +257,12 @@ func (f *upFlags) args() []string {
 	if f.images != "" {
 		args = append(args, "--images", f.images)
 	}
-	return args
+	return append(args, f.runtimes.args()...)
+}
+
+// pythonStatus asks while the cluster starts.
+func (f *upFlags) pythonStatus(ctx context.Context, e *env) <-chan string {
+	status := make(chan string, 1)
+	go func() { status <- pythonStatus(ctx, e, f.runtimes.choices) }()
+	return status
 }

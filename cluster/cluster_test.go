@@ -130,8 +130,8 @@ func pods(t testing.TB) func(dir string) (pod.Runtime, error) {
 	return func(dir string) (pod.Runtime, error) {
 		return pod.NewProcess(pod.ProcessConfig{Dir: dir, Images: images, Shim: []string{self}, Node: "here",
 			Log: slog.New(slog.DiscardHandler),
-			Code: func(string, bool) ([]string, error) {
-				return nil, errors.New("no interpreters in this test")
+			Code: func(pod.Spec) (pod.Image, error) {
+				return pod.Image{}, errors.New("no interpreters in this test")
 			}})
 	}
 }
@@ -531,7 +531,8 @@ func TestETLRefusals(t *testing.T) {
 		{"broken YAML", &api.ETLSpec{Name: "etl-none", Spec: []byte("kind: [")}, "failed to parse pod spec"},
 		{"unknown comm type", spec("etl-none", "md5", "carrier-pigeon"), "hpull://, hpush://, hrev://, io://"},
 		{"unknown image", &api.ETLSpec{Name: "etl-image", Runtime: []byte(`{"image":"nosuch:1"}`)}, "is not in the image table"},
-		{"unknown runtime", &api.ETLSpec{Name: "etl-code", Code: []byte("x"), Runtime: []byte(`"ruby"`)}, "no interpreters in this test"},
+		{"unknown runtime", &api.ETLSpec{Name: "etl-code1", Code: []byte("x"), Runtime: []byte(`"ruby"`)}, `runtime: "ruby", must be python2 or python3`},
+		{"runtime that is not there", &api.ETLSpec{Name: "etl-code", Code: []byte("x"), Runtime: []byte(`"python2"`)}, "no interpreters in this test"},
 		{"code without runtime", &api.ETLSpec{Name: "etl-code2", Code: []byte("x")}, "runtime: is required"},
 	}
 	for _, tt := range tests {

@@ -138,6 +138,9 @@ type ETLDetails struct {
 	Stage  string     `json:"stage"`
 	Reason string     `json:"reason,omitempty"` // why it is Aborted, when nobody stopped it
 	Errors []ObjError `json:"obj_errors,omitempty"`
+	// Interpreters are what the runtime of init code really is: version and
+	// path, by target. Empty unless it runs.
+	Interpreters map[string]string `json:"interpreters,omitempty"`
 }
 
 // ObjError is one object that an ETL failed on.

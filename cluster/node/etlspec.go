@@ -3,6 +3,7 @@ package node
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -178,6 +179,10 @@ func (p *plan) fromRuntime() error {
 	return p.setComm("")
 }
 
+// runtimePattern is what a runtime of init code looks like. Whether there is
+// one of the version is for targets to say.
+var runtimePattern = regexp.MustCompile(`^python[23](\.\d{1,2}(v2)?)?$`)
+
 // fromCode takes init code.
 func (p *plan) fromCode() error {
 	s := &p.spec
@@ -188,11 +193,11 @@ func (p *plan) fromCode() error {
 	if err := json.Unmarshal(s.Runtime, &runtime); err != nil {
 		return badSpec("runtime: %v", err)
 	}
+	if !runtimePattern.MatchString(runtime) {
+		return badSpec("runtime: %q, must be python2 or python3, or one with a version, such as python3.11 or python3.11v2", runtime)
+	}
 	if s.ChunkSize < 0 || s.ChunkSize > maxChunk {
 		return badSpec("chunk_size: %d, must be 0 to %d", s.ChunkSize, maxChunk)
-	}
-	if deps := requirements(s.Dependencies); len(deps) > 0 {
-		return badSpec("dependencies: installing packages (%s) is not supported yet; code that needs only what the interpreter has runs", strings.Join(deps, ", "))
 	}
 	if err := p.setComm(""); err != nil {
 		return err
@@ -216,20 +221,11 @@ func (p *plan) fromCode() error {
 			{Name: "CHUNK_SIZE", Value: strconv.FormatInt(s.ChunkSize, 10)},
 		},
 	}
+	if len(s.Dependencies) > 0 {
+		p.pod.Files[pod.RequirementsFile] = s.Dependencies
+	}
 	s.Spec = codePod(s.Name, runtime, p.typ.Name)
 	return nil
-}
-
-// requirements are the lines of a requirements file that ask for something.
-func requirements(deps []byte) []string {
-	var list []string
-	for line := range strings.Lines(string(deps)) {
-		line, _, _ = strings.Cut(line, "#")
-		if line = strings.TrimSpace(line); line != "" {
-			list = append(list, line)
-		}
-	}
-	return list
 }
 
 // codePod is the Pod YAML that today's clients expect to see of an ETL made

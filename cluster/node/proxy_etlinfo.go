@@ -22,6 +22,7 @@ type etlInfo struct {
 	Out     int64          `json:"out"`
 	Errors  []api.ObjError `json:"errors"`
 	Usage   api.ETLUsage   `json:"usage"`
+	Runs    string         `json:"runs"` // pod.Info.Runs
 }
 
 // askETL asks all targets about an ETL; those that do not answer are left out.
@@ -89,17 +90,21 @@ func (p *Proxy) getETL(ctx *fasthttp.RequestCtx, name, sub, job string) error {
 	return p.errURI(ctx)
 }
 
-// viewETL tells how an ETL was made, and which objects failed: in inline
-// requests, or in a job.
+// viewETL tells how an ETL was made, what runs it, and which objects failed: in
+// inline requests, or in a job.
 func (p *Proxy) viewETL(ctx *fasthttp.RequestCtx, name string, e meta.ETL, job string) error {
 	d := api.ETLDetails{ETLSpec: e.Spec, Init: e.Spec, Stage: e.Stage, Reason: e.Reason}
-	switch {
-	case job != "" && job != e.XactID && job != name:
-		d.Errors = p.jobErrors(job)
-	case e.Stage == api.StageRunning:
-		for _, info := range p.askETL(name, e.XactID, false) {
+	if e.Stage == api.StageRunning {
+		d.Interpreters = map[string]string{}
+		for id, info := range p.askETL(name, e.XactID, false) {
 			d.Errors = append(d.Errors, info.Errors...)
+			if info.Runs != "" {
+				d.Interpreters[id] = info.Runs
+			}
 		}
+	}
+	if job != "" && job != e.XactID && job != name {
+		d.Errors = p.jobErrors(job)
 	}
 	slices.SortStableFunc(d.Errors, func(a, b api.ObjError) int { return strings.Compare(a.Object, b.Object) })
 	return writeJSON(ctx, d)

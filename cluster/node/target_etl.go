@@ -181,6 +181,13 @@ func (t *Target) etlInfo(ref *etlRef) (any, error) {
 		return etlInfo{}, nil
 	}
 	info := etlInfo{Running: true, Objects: r.objects.Load(), In: r.in.Load(), Out: r.out.Load(), Errors: r.errors.all()}
+	select {
+	case <-r.ready:
+		if r.pod != nil {
+			info.Runs = r.pod.Info().Runs
+		}
+	default:
+	}
 	if !ref.Usage {
 		return info, nil
 	}

@@ -21,6 +21,8 @@ type Image struct {
 	// Dir is the working directory, for a command line that a user typed
 	// there; "" is the pod's own folder.
 	Dir string `json:"-"`
+	// Runs is Info.Runs.
+	Runs string `json:"-"`
 }
 
 // Images maps image names to programs. A spec's tag or digest is ignored when

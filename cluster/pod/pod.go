@@ -55,6 +55,7 @@ type Info struct {
 	Name string // Spec.Name
 	Node string // the machine it runs on
 	URL  string // base URL of its server
+	Runs string // what Spec.Runtime is here: a version and a path; "" of others
 }
 
 // Spec is what a pod is started from.
@@ -62,7 +63,7 @@ type Spec struct {
 	Name  string // "<etl>-<target id>", lower case
 	Image string // looked up by the runtime; see Images
 	// Runtime, of init code, stands in place of Image and Command: "python3"
-	// runs the file CodeFile.
+	// runs the file CodeFile, with the packages that RequirementsFile names.
 	Runtime string
 	Command []string
 	Args    []string
@@ -75,8 +76,11 @@ type Spec struct {
 	Probe     Probe
 }
 
-// CodeFile is the one of Spec.Files that a Runtime runs.
-const CodeFile = "code.py"
+// Those of Spec.Files that a Runtime knows.
+const (
+	CodeFile         = "code.py"
+	RequirementsFile = "requirements.txt" // in pip's format; need not be there
+)
 
 // Probe is the HTTP GET that tells when a pod is ready.
 type Probe struct {

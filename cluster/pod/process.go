@@ -47,10 +47,10 @@ func killOrphans(dir string) {
 type ProcessConfig struct {
 	Dir    string // one folder a pod below it; emptied by NewProcess
 	Images Images // what image names stand for
-	// Code gives the argv that serves CodeFile in the working directory with a
-	// Runtime, as a server or (perObject) by a shim. An unknown runtime is an
+	// Code gives what serves CodeFile in the working directory with a spec's
+	// Runtime, as a server or (PerObject) by a shim. An unknown runtime is an
 	// error that names what there is.
-	Code func(runtime string, perObject bool) ([]string, error)
+	Code func(Spec) (Image, error)
 	Shim []string // argv in front of a PerObject pod's command
 	Node string   // Info.Node
 	Log  *slog.Logger
@@ -121,7 +121,7 @@ func (r *Process) launch(s Spec) (*processPod, error) {
 		return nil, err
 	}
 	p := &processPod{
-		info: Info{Name: s.Name, Node: r.cfg.Node, URL: "http://127.0.0.1:" + strconv.Itoa(port)},
+		info: Info{Name: s.Name, Node: r.cfg.Node, URL: "http://127.0.0.1:" + strconv.Itoa(port), Runs: img.Runs},
 		log:  newRing(), gone: make(chan struct{}), announces: img.Announces,
 	}
 	p.meter.start()
@@ -158,12 +158,12 @@ func (r *Process) image(s *Spec) (Image, error) {
 	if s.Runtime == "" {
 		return r.cfg.Images.Find(s.Image)
 	}
-	argv, err := r.cfg.Code(s.Runtime, s.PerObject)
+	img, err := r.cfg.Code(*s)
 	if err != nil {
 		return Image{}, fmt.Errorf("%w: %w", ErrSpec, err)
 	}
-	s.PerObject = false // argv is the shim already
-	return Image{Entrypoint: argv, Announces: true}, nil
+	s.PerObject = false // it is the shim already
+	return img, nil
 }
 
 // podEnv is all that a pod sees: nothing of this process's own environment

@@ -5,11 +5,14 @@
 DYNAMIC = ("exec", "globals", "locals", "setattr", "vars")
 
 
-def main(path, name, mode):
+def main(path, name, before, after, chunk, mode):
     try:
         tree = compile(read(path), path, "exec", 0x400, True)
         compile(tree, path, "exec", 0, True)  # finds what the parser does not: return outside function
-        check(tree, path, name, mode)
+        check(tree, path, (name, before or "before", after or "after"), int(chunk), mode)
+        for hook in (before, after):
+            if hook and not list(definitions(tree, hook)):
+                raise BadCode('%s defines no function "%s"' % (os.path.basename(path), hook))
     except BaseException as error:
         trace = sys.exc_info()[2]
         sys.stderr.write(describe_module(path, error, trace) + "\n")
@@ -19,7 +22,8 @@ def main(path, name, mode):
     return 0
 
 
-def check(tree, path, name, mode):
+def check(tree, path, names, chunk, mode):
+    name = names[0]
     found = list(definitions(tree, name))
     if not found:
         raise BadCode('%s defines no function "%s"' % (os.path.basename(path), name))
@@ -27,12 +31,10 @@ def check(tree, path, name, mode):
     if len(found) > 1 or type(node).__name__ != "FunctionDef" or node.decorator_list:
         return
     required, total = counts(node.args)
-    where = "%s line %d: %s" % (os.path.basename(path), node.lineno, name)
-    if total == 0 and mode != "io":
-        raise BadCode("%s takes no argument: that form is for io:// only" % where)
-    if required > 2:
-        raise BadCode("%s requires %d arguments: it is called with the bytes and, if it takes two, the context"
-                      % (where, required))
+    if mode == "io" and required == 0:
+        return
+    hooks = any(type(d).__name__ == "FunctionDef" for hook in names[1:] for d in definitions(tree, hook))
+    check_count("%s line %d: %s" % (os.path.basename(path), node.lineno, name), required, total, hooks, chunk)
 
 
 def counts(args):

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -33,6 +34,37 @@ var samples embed.FS
 func Sample(name string) (source []byte, ok bool) {
 	source, err := samples.ReadFile("samples/" + strings.ReplaceAll(name, "-", "_") + ".py")
 	return source, err == nil
+}
+
+// Functions says which functions of a module are called, and how.
+type Functions struct {
+	// Transform is the name of the function that transforms; "" means
+	// "transform". It is called with the object's bytes and, when it takes two
+	// or more positional parameters, with a context: a dict of the object's
+	// bucket, name, args and size (-1 when unknown). It returns bytes, a
+	// bytearray or a memoryview.
+	Transform string
+	// Before and After name functions that must be there; "" means those that
+	// the module happens to call "before" and "after". Before gets the context
+	// first, transform's result becomes context["result"], unless it is None,
+	// and then what after makes of the context is the result, unless it
+	// returns None. With either of them transform must take the context.
+	Before, After string
+	// ChunkSize is how many bytes transform gets at a time, 0 for the whole
+	// object. It must then take two parameters. If these are called or
+	// annotated like a reader and a writer, and there is no before or after,
+	// it is called once, with the two: iterating the reader gives chunks, as
+	// does read(), read_all() gives the rest, and what is written to the
+	// writer is the result, on its way while more is read. Otherwise it is
+	// called once a chunk with the context, in which "remaining-length" (-1
+	// when unknown) and "transformed-length" count, and the result is what
+	// after makes of the context, or stands in context["result"].
+	ChunkSize int
+}
+
+// argv is what the scripts take of it.
+func (f Functions) argv() []string {
+	return []string{transformName(f.Transform), f.Before, f.After, strconv.Itoa(f.ChunkSize)}
 }
 
 // CodeError says that the user's module cannot be used, or that its function
@@ -70,35 +102,34 @@ func lastLines(text string, n int) string {
 // IOCommand returns the argv that transforms one object, from its standard
 // input to its standard output, with the user's module in the file code. The
 // exit code is 1 and standard error ends in a line like "ValueError: bad input
-// (code.py line 4)" when it fails. Transform names the function; "" means
-// "transform".
+// (code.py line 4)" when it fails.
 //
-// The module runs as __main__. If running it already calls the function, that
-// was all. If not, the function is called: without arguments if it requires
-// none, and otherwise as a Host calls it, with all of standard input.
+// The module runs as __main__. If running it already calls transform, that was
+// all. If not, it is called: without arguments if it requires none, and
+// otherwise as a Host calls it.
 //
 // The interpreter starts with -S and the script does what that leaves out at
 // the first import that needs it: start-up is most of what an object costs
 // here. Not -I, which would ignore PYTHONPATH, where the user's dependencies
 // are.
-func IOCommand(python, code, transform string) (argv []string, err error) {
+func IOCommand(python, code string, f Functions) (argv []string, err error) {
 	if python == "" || code == "" {
 		return nil, errors.New("python: io command needs an interpreter and the path of the code")
 	}
-	return []string{python, "-S", "-c", callScript + ioScript, code, transformName(transform)}, nil
+	return append([]string{python, "-S", "-c", callScript + ioScript, code}, f.argv()...), nil
 }
 
-// Check compiles the module in the file code and looks for the function named
-// transform ("" means "transform") without running anything of it. With io, a
-// function without parameters will do. What is wrong with the module is a
-// *CodeError. A definition that only running the module would show, such as
-// one made by exec, passes.
-func Check(ctx context.Context, python, code, transform string, io bool) error {
+// Check compiles the module in the file code and looks for its functions
+// without running anything of it. With io, a transform without parameters will
+// do. What is wrong with the module is a *CodeError. A definition that only
+// running the module would show, such as one made by exec, passes.
+func Check(ctx context.Context, python, code string, f Functions, io bool) error {
 	mode := "bytes"
 	if io {
 		mode = "io"
 	}
-	cmd := exec.CommandContext(ctx, python, "-S", "-c", callScript+checkScript, code, transformName(transform), mode)
+	argv := append([]string{"-S", "-c", callScript + checkScript, code}, f.argv()...)
+	cmd := exec.CommandContext(ctx, python, append(argv, mode)...)
 	cmd.WaitDelay = time.Second
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

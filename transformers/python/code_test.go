@@ -18,10 +18,11 @@ import (
 func TestIOCommand(t *testing.T) {
 	const selfDriven = "import sys\ndef transform():\n  sys.stdout.buffer.write(sys.stdin.buffer.read().upper())\n"
 	for _, c := range []struct {
-		name, code, transform string
-		want                  string
-		wantExit              int
-		wantStderr            string // its end
+		name, code string
+		f          python.Functions
+		want       string
+		wantExit   int
+		wantStderr string // its end
 	}{
 		{name: "no parameters", code: selfDriven, want: "ABC"},
 		{name: "calls itself", code: selfDriven + "transform()\n", want: "ABC"},
@@ -32,8 +33,13 @@ func TestIOCommand(t *testing.T) {
 		{name: "bytes", code: "def transform(b): return b.upper()", want: "ABC"},
 		{name: "bytes, calls itself", code: "import sys\ndef transform(b): return b.upper()\nsys.stdout.buffer.write(transform(sys.stdin.buffer.read()))", want: "ABC"},
 		{name: "bytes and context", code: "def transform(b, context): return b'%d' % context['size']", want: "3"},
-		{name: "before and after", code: "def before(c): c['x'] = b'x'\ndef transform(b): return b\ndef after(c): return c['result'] + c['x']", want: "abcx"},
-		{name: "other name", transform: "work", code: "def work(b): return b + b", want: "abcabc"},
+		{name: "before and after", code: "def before(c): c['x'] = b'x'\ndef transform(b, c): return b\ndef after(c): return c['result'] + c['x']", want: "abcx"},
+		{name: "named before and after", f: python.Functions{Before: "pre", After: "post"},
+			code: "def pre(c): c['x'] = b'x'\ndef transform(b, c): return b\ndef post(c): return c['result'] + c['x']", want: "abcx"},
+		{name: "no parameters, chunk size", f: python.Functions{ChunkSize: 2}, code: selfDriven, want: "ABC"},
+		{name: "chunks", f: python.Functions{ChunkSize: 2}, code: "def transform(b, c): c['result'] = c.get('result', b'') + b + b'.'", want: "ab.c."},
+		{name: "reader and writer", f: python.Functions{ChunkSize: 2}, code: "def transform(reader, writer):\n  for b in reader: writer.write(b + b'.')", want: "ab.c."},
+		{name: "other name", f: python.Functions{Transform: "work"}, code: "def work(b): return b + b", want: "abcabc"},
 		{name: "optional parameter", code: "import sys\ndef transform(f=None): sys.stdout.write(repr(f))", want: "None"},
 		{name: "text output", code: "def transform():\n  print('x')", want: "x\n"},
 		{name: "exit zero", code: "def transform():\n  print('x')\n  exit(0)", want: "x\n"},
@@ -47,7 +53,7 @@ func TestIOCommand(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			argv, err := python.IOCommand(python3(t), module(t, c.code), c.transform)
+			argv, err := python.IOCommand(python3(t), module(t, c.code), c.f)
 			require.NoError(t, err)
 			cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
 			var out, errs bytes.Buffer
@@ -64,7 +70,7 @@ func TestIOCommand(t *testing.T) {
 func TestIOCommandHonoursPythonPath(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "dependency.py"), []byte("value = b'here'"), 0o600))
-	argv, err := python.IOCommand(python3(t), module(t, "import dependency\ndef transform(b): return dependency.value"), "")
+	argv, err := python.IOCommand(python3(t), module(t, "import dependency\ndef transform(b): return dependency.value"), python.Functions{})
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
 	cmd.Env = []string{"PYTHONPATH=" + dir}
@@ -74,17 +80,22 @@ func TestIOCommandHonoursPythonPath(t *testing.T) {
 }
 
 func TestIOCommandNeedsPaths(t *testing.T) {
-	_, err := python.IOCommand("", "code.py", "")
+	_, err := python.IOCommand("", "code.py", python.Functions{})
 	require.Error(t, err)
-	_, err = python.IOCommand("/usr/bin/python3", "", "")
+	_, err = python.IOCommand("/usr/bin/python3", "", python.Functions{})
 	require.Error(t, err)
 }
 
 func TestCheck(t *testing.T) {
 	const noArgument = "code.py line 1: transform takes no argument: that form is for io:// only"
+	const (
+		oneWithChunks = "code.py line 1: transform takes 1 argument: with a chunk size it is called with the chunk and the context, or with a reader and a writer"
+		oneWithHooks  = "code.py line 2: transform takes 1 argument: with before or after it is called with the bytes and the context"
+	)
 	for _, c := range []struct {
-		name, code, transform string
-		want, wantIO          string // first line of the error
+		name, code   string
+		f            python.Functions
+		want, wantIO string // first line of the error
 	}{
 		{name: "bytes", code: "def transform(b): return b"},
 		{name: "nothing runs", code: "import nowhere_to_be_found\nraise SystemExit(9)\ndef transform(b): return b"},
@@ -94,7 +105,13 @@ func TestCheck(t *testing.T) {
 			wantIO: "code.py line 1: transform requires 3 arguments: it is called with the bytes and, if it takes two, the context"},
 		{name: "star", code: "def transform(*args): pass"},
 		{name: "missing", code: "def other(b):\n  def transform(b): pass", want: `code.py defines no function "transform"`, wantIO: `code.py defines no function "transform"`},
-		{name: "other name", transform: "work", code: "def work(b): return b"},
+		{name: "other name", f: python.Functions{Transform: "work"}, code: "def work(b): return b"},
+		{name: "chunks", f: python.Functions{ChunkSize: 1}, code: "def transform(b): return b", want: oneWithChunks, wantIO: oneWithChunks},
+		{name: "chunks and context", f: python.Functions{ChunkSize: 1}, code: "def transform(b, c): return b"},
+		{name: "chunks, io", f: python.Functions{ChunkSize: 1}, code: "def transform(): pass", want: noArgument},
+		{name: "before, no context", code: "def before(c): pass\ndef transform(b): return b", want: oneWithHooks, wantIO: oneWithHooks},
+		{name: "missing after", f: python.Functions{After: "post"}, code: "def transform(b, c): return b",
+			want: `code.py defines no function "post"`, wantIO: `code.py defines no function "post"`},
 		{name: "assigned", code: "import pickle\ntransform = pickle.loads(b'')"},
 		{name: "imported", code: "from somewhere import f as transform"},
 		{name: "imported by star", code: "from somewhere import *"},
@@ -107,8 +124,8 @@ func TestCheck(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			path := module(t, c.code)
-			requireSummary(t, c.want, python.Check(t.Context(), python3(t), path, c.transform, false))
-			requireSummary(t, c.wantIO, python.Check(t.Context(), python3(t), path, c.transform, true))
+			requireSummary(t, c.want, python.Check(t.Context(), python3(t), path, c.f, false))
+			requireSummary(t, c.wantIO, python.Check(t.Context(), python3(t), path, c.f, true))
 		})
 	}
 }
@@ -125,18 +142,18 @@ func requireSummary(t *testing.T, want string, err error) {
 }
 
 func TestCheckCannotRun(t *testing.T) {
-	err := python.Check(t.Context(), "/nowhere/python3", "code.py", "", false)
+	err := python.Check(t.Context(), "/nowhere/python3", "code.py", python.Functions{}, false)
 	require.ErrorIs(t, err, os.ErrNotExist)
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
 	defer cancel()
-	err = python.Check(ctx, python3(t), module(t, "def transform(b): return b"), "", false)
+	err = python.Check(ctx, python3(t), module(t, "def transform(b): return b"), python.Functions{}, false)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
 func BenchmarkIO(b *testing.B) {
 	source, _ := python.Sample("md5")
-	argv, err := python.IOCommand(python3(b), module(b, string(source)), "")
+	argv, err := python.IOCommand(python3(b), module(b, string(source)), python.Functions{})
 	require.NoError(b, err)
 	for b.Loop() {
 		cmd := exec.Command(argv[0], argv[1:]...)

@@ -30,66 +30,92 @@ func (i Interpreter) String() string {
 	return fmt.Sprintf("%d.%d.%d (%s)", i.Major, i.Minor, i.Micro, i.Path)
 }
 
-// runtimeName is a runtime that users may ask for. Minor -1 is the newest.
-type runtimeName struct {
-	name         string
-	major, minor int
-}
+// Runtimes are the interpreters that an operator has chosen for runtime names,
+// by the name without "v2": paths. They need not be of the name's version.
+type Runtimes map[string]string
 
-// runtimeNames is the table of runtimes. It is never written to.
-var runtimeNames = []runtimeName{
-	{"python2", 2, -1},
-	{"python3", 3, -1},
-	{"python3.6", 3, 6},
-	{"python3.8", 3, 8},
-	{"python3.10", 3, 10},
-	{"python3.8v2", 3, 8},
-	{"python3.10v2", 3, 10},
-	{"python3.11v2", 3, 11},
-}
+// runtimePattern is "python3", "python3.8", "python3.8v2" and the like. The
+// generation v2 of AIStore's images has the same interpreters as the first.
+var runtimePattern = regexp.MustCompile(`^(python([23])(?:\.(\d{1,2}))?)(v2)?$`)
 
-// Runtimes returns the names that Find knows.
-func Runtimes() []string {
-	names := make([]string, len(runtimeNames))
-	for i, r := range runtimeNames {
-		names[i] = r.name
+// parseRuntime takes a name apart. Minor -1 is the newest.
+func parseRuntime(name string) (bare string, major, minor int, err error) {
+	m := runtimePattern.FindStringSubmatch(name)
+	if m == nil || m[3] == "" && m[4] != "" {
+		return "", 0, 0, fmt.Errorf("python: unknown runtime %q: must be python2 or python3, or one with a version, such as python3.11 or python3.11v2", name)
 	}
-	return names
+	major, _ = strconv.Atoi(m[2]) // the pattern has digits there
+	minor = -1
+	if m[3] != "" {
+		minor, _ = strconv.Atoi(m[3])
+	}
+	return m[1], major, minor, nil
 }
 
-// Find returns the interpreter on PATH for a runtime name: of "python2" and
-// "python3" the newest, of a name with a version exactly that minor version.
-// It starts every interpreter that it finds, so it takes up to a second; keep
-// what it returns.
-func Find(ctx context.Context, name string) (Interpreter, error) {
-	at := slices.IndexFunc(runtimeNames, func(r runtimeName) bool { return r.name == name })
-	if at < 0 {
-		return Interpreter{}, fmt.Errorf("python: unknown runtime %q; known: %s", name, strings.Join(Runtimes(), ", "))
+// Set adds a choice in the form "python3.8=/path/of/python".
+func (r Runtimes) Set(choice string) error {
+	name, path, ok := strings.Cut(choice, "=")
+	if !ok || path == "" {
+		return fmt.Errorf("%q: must be NAME=PATH, such as python3.8=/opt/python3.8/bin/python", choice)
 	}
-	return choose(runtimeNames[at], Installed(ctx))
+	bare, _, _, err := parseRuntime(name)
+	if err != nil {
+		return err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return err
+	}
+	if other, ok := r[bare]; ok && other != path {
+		return fmt.Errorf("%s: is %s already", choice, other)
+	}
+	r[bare] = path
+	return nil
 }
+
+// Find returns the interpreter for a runtime name: the one that was chosen for
+// it, else, on PATH, of "python2" and "python3" the newest, and of a name with
+// a version exactly that minor version. It may start every interpreter that it
+// finds, which takes up to a second; keep what it returns.
+func (r Runtimes) Find(ctx context.Context, name string) (Interpreter, error) {
+	bare, major, minor, err := parseRuntime(name)
+	if err != nil {
+		return Interpreter{}, err
+	}
+	if path, ok := r[bare]; ok {
+		i := probe(ctx, path)
+		if i.Path == "" {
+			return i, fmt.Errorf("python: runtime %q was mapped to %s, which does not run as a Python", name, path)
+		}
+		return i, nil
+	}
+	wanted := strings.TrimPrefix(bare, "python")
+	return choose(name, wanted, major, minor, Installed(ctx))
+}
+
+// Find is Runtimes.Find without any choices.
+func Find(ctx context.Context, name string) (Interpreter, error) { return Runtimes{}.Find(ctx, name) }
 
 // choose takes the first that fits: installed is sorted, newest first.
-func choose(r runtimeName, installed []Interpreter) (Interpreter, error) {
+func choose(name, wanted string, major, minor int, installed []Interpreter) (Interpreter, error) {
 	for _, i := range installed {
-		if i.Major == r.major && (r.minor < 0 || i.Minor == r.minor) {
+		if i.Major == major && (minor < 0 || i.Minor == minor) {
 			return i, nil
 		}
 	}
-	wanted := strconv.Itoa(r.major)
-	if r.minor >= 0 {
-		wanted = fmt.Sprintf("%d.%d", r.major, r.minor)
-	}
-	found := "none"
-	if len(installed) > 0 {
-		texts := make([]string, len(installed))
-		for n, i := range installed {
-			texts[n] = i.String()
-		}
-		found = strings.Join(texts, ", ")
-	}
 	return Interpreter{}, fmt.Errorf("python: runtime %q needs Python %s, which is not on PATH; installed: %s",
-		r.name, wanted, found)
+		name, wanted, List(installed))
+}
+
+// List is a text of interpreters, "none" if there are none.
+func List(installed []Interpreter) string {
+	if len(installed) == 0 {
+		return "none"
+	}
+	texts := make([]string, len(installed))
+	for n, i := range installed {
+		texts[n] = i.String()
+	}
+	return strings.Join(texts, ", ")
 }
 
 // Installed returns the interpreters on PATH that start, newest first; those

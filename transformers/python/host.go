@@ -9,7 +9,7 @@
 //
 // The code is trusted as much as the host: it runs as the same user and can do
 // what the host can. It may fail, crash, print and hang without harm to other
-// objects. Nothing here installs dependencies: put them on PYTHONPATH.
+// objects. Install makes an environment of what a module requires.
 //
 // Start at Config and Host; worker.go says how the two sides talk, call.py
 // which calls are made.
@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"runtime"
 	"sync"
 	"time"
@@ -44,26 +45,12 @@ type Config struct {
 	Python string // path of the interpreter itself (Interpreter.Path), Python 2.7 or 3.6 and later
 	Code   string // path of the user's module
 
-	// Transform is the name of the function that transforms; "" means
-	// "transform". It is called with the object's bytes and, when it takes two
-	// or more positional parameters, with a context: a dict of the object's
-	// bucket, name, args and size (-1 when unknown). It returns bytes, a
-	// bytearray or a memoryview.
-	Transform string
-	// Before and After name functions that must be there; "" means those that
-	// the module happens to call "before" and "after". Before gets the context
-	// first, transform's result becomes context["result"], and then what after
-	// makes of the context is the result, unless it returns None.
-	Before, After string
-
-	// ChunkSize is how many bytes a call of transform is to be given at a
-	// time. Only 0, the whole object, is supported.
-	ChunkSize int
+	Functions
 	// Workers is the number of processes, and so of objects that are
 	// transformed at the same time. 0 means one for each processor.
 	Workers int
-	// MaxBytes is the biggest object that is accepted, for it stands in a
-	// worker's memory as a whole. 0 means 1 GiB.
+	// MaxBytes is the biggest object that is accepted without a ChunkSize, for
+	// it then stands in a worker's memory as a whole. 0 means 1 GiB.
 	MaxBytes int64
 	// Env is the environment of the workers; nil means this process's own.
 	Env []string
@@ -83,17 +70,16 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Code == "" {
 		errs = append(errs, errors.New("python: Code, the module's path, is missing"))
 	}
-	if c.ChunkSize != 0 {
-		errs = append(errs, fmt.Errorf("python: chunk size %d: transforming in chunks is not supported, use 0", c.ChunkSize))
+	if c.Workers < 0 || c.MaxBytes < 0 || c.ChunkSize < 0 {
+		errs = append(errs, fmt.Errorf("python: workers %d, max bytes %d, chunk size %d: must not be negative", c.Workers, c.MaxBytes, c.ChunkSize))
 	}
-	if c.Workers < 0 || c.MaxBytes < 0 {
-		errs = append(errs, fmt.Errorf("python: workers %d, max bytes %d: must not be negative", c.Workers, c.MaxBytes))
-	}
-	c.Transform = transformName(c.Transform)
 	if c.Workers == 0 {
 		c.Workers = runtime.NumCPU()
 	}
-	if c.MaxBytes == 0 {
+	switch {
+	case c.ChunkSize > 0:
+		c.MaxBytes = math.MaxInt64
+	case c.MaxBytes == 0:
 		c.MaxBytes = defaultMaxBytes
 	}
 	if c.Stderr == nil {
@@ -192,7 +178,7 @@ func (h *Host) interrupted(ctx context.Context) error {
 // start starts one worker and waits until it has loaded the module.
 func (h *Host) start(ctx context.Context) (*worker, error) {
 	c := h.cfg
-	argv := []string{c.Python, "-c", callScript + workerScript, c.Code, c.Transform, c.Before, c.After}
+	argv := append([]string{c.Python, "-c", callScript + workerScript, c.Code}, c.argv()...)
 	w, err := spawn(&h.wg, argv, c.Env, c.Stderr)
 	if err != nil {
 		return nil, fmt.Errorf("python: start %s: %w", c.Python, err)

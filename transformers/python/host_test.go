@@ -40,7 +40,7 @@ func TestTransformCallsTheUsersFunctions(t *testing.T) {
 		{name: "empty result", code: "def transform(b): return b''", body: "abc"},
 		{name: "bytearray", code: "def transform(b): return bytearray(b)", body: "abc", want: "abc"},
 		{name: "memoryview, not contiguous", code: "def transform(b): return memoryview(b)[::2]", body: "abc", want: "ac"},
-		{name: "other name", cfg: python.Config{Transform: "work"}, code: "def work(b): return b * 2", body: "ab", want: "abab"},
+		{name: "other name", cfg: python.Config{Functions: python.Functions{Transform: "work"}}, code: "def work(b): return b * 2", body: "ab", want: "abab"},
 		{
 			name: "context",
 			code: "def transform(b, context): return repr(sorted(context.items())).encode()",
@@ -64,18 +64,18 @@ func TestTransformCallsTheUsersFunctions(t *testing.T) {
 			body: "a", want: "<a>",
 		},
 		{
-			name: "before only, transform without context",
-			code: "seen = []\ndef before(context): seen.append(context)\ndef transform(b): return b'%d' % len(seen)",
-			want: "1",
+			name: "result left in the context",
+			code: "def before(context): context['x'] = b'x'\ndef transform(b, context): context['result'] = b + context['x']",
+			body: "a", want: "ax",
 		},
 		{
 			name: "after that returns nothing",
-			code: "def transform(b): return b\ndef after(context): context['result'] += b'!'",
+			code: "def transform(b, c): return b\ndef after(context): context['result'] += b'!'",
 			body: "a", want: "a!",
 		},
 		{
-			name: "named before and after", cfg: python.Config{Before: "pre", After: "post"},
-			code: "def pre(c): c['k'] = b'k'\ndef post(c): return c['result'] + c['k']\ndef transform(b): return b",
+			name: "named before and after", cfg: python.Config{Functions: python.Functions{Before: "pre", After: "post"}},
+			code: "def pre(c): c['k'] = b'k'\ndef post(c): return c['result'] + c['k']\ndef transform(b, c): return b",
 			body: "a", want: "ak",
 		},
 		{name: "runs as a module", code: "name = __name__\nif __name__ == '__main__': raise SystemExit(1)\ndef transform(b): return name.encode()", want: "etl_code"},
@@ -83,13 +83,13 @@ func TestTransformCallsTheUsersFunctions(t *testing.T) {
 		{name: "str", code: "def transform(b): return 'x'", wantErr: "transform must return bytes, not str"},
 		{name: "nothing", code: "def transform(b): pass", wantErr: "transform must return bytes, not None"},
 		{name: "list", code: "def transform(b): return []", wantErr: "transform must return bytes, not list"},
-		{name: "after returns str", code: "def transform(b): return b\ndef after(c): return 'x'", wantErr: "after must return bytes, not str"},
+		{name: "after returns str", code: "def transform(b, c): return b\ndef after(c): return 'x'", wantErr: "after must return bytes, not str"},
 		{name: "exception", code: "def transform(b):\n  x = 1\n\n  raise ValueError('bad input')", wantErr: "ValueError: bad input (code.py line 4)"},
 		{name: "exception below", code: "import json\ndef transform(b):\n  return json.loads('{')", wantErr: "JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1) (code.py line 3)"},
 		{name: "exception without text", code: "def transform(b): raise KeyError", wantErr: "KeyError (code.py line 1)"},
 		{name: "exit", code: "import sys\ndef transform(b): sys.exit(3)", wantErr: "SystemExit: 3 (code.py line 2)"},
 		{name: "exception that cannot be shown", code: "class E(Exception):\n  def __str__(self): raise E\ndef transform(b): raise E()", wantErr: "E: (its text cannot be shown) (code.py line 3)"},
-		{name: "exception in before", code: "def before(c): 1 / 0\ndef transform(b): return b", wantErr: "ZeroDivisionError: division by zero (code.py line 1)"},
+		{name: "exception in before", code: "def before(c): 1 / 0\ndef transform(b, c): return b", wantErr: "ZeroDivisionError: division by zero (code.py line 1)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -97,9 +97,7 @@ func TestTransformCallsTheUsersFunctions(t *testing.T) {
 			h := start(t, c.cfg, c.code)
 			for range 2 { // the worker serves on, whatever became of an object
 				got, err := transform(t, h, c.body, c.info)
-				if c.name != "before only, transform without context" {
-					require.Equal(t, c.want, got)
-				}
+				require.Equal(t, c.want, got)
 				if c.wantErr == "" {
 					require.NoError(t, err)
 					continue
@@ -122,12 +120,16 @@ func TestNewRefusesModulesThatCannotWork(t *testing.T) {
 		{name: "syntax", code: "x = 1\n\ndef transform(b: return b\n", want: "code.py line 3: SyntaxError: invalid syntax", wantTrace: "def transform(b: return b"},
 		{name: "no function", code: "x = 1", want: `code.py defines no function "transform"`},
 		{name: "not a function", code: "transform = 1", want: `code.py defines no function "transform"`},
-		{name: "missing before", cfg: python.Config{Before: "pre"}, code: "def transform(b): return b", want: `code.py defines no function "pre"`},
+		{name: "missing before", cfg: python.Config{Functions: python.Functions{Before: "pre"}}, code: "def transform(b): return b", want: `code.py defines no function "pre"`},
 		{name: "import", code: "import os\nimport nowhere_to_be_found", want: "code.py line 2: ModuleNotFoundError: No module named 'nowhere_to_be_found'", wantTrace: "import nowhere_to_be_found"},
 		{name: "raises", code: "def f():\n  raise ValueError('no')\nf()", want: "code.py line 2: ValueError: no", wantTrace: "in f"},
 		{name: "exits", code: "import sys\nsys.exit(2)", want: "code.py line 2: SystemExit: 2"},
 		{name: "no argument", code: "def transform(): pass", want: "transform takes no argument: that form is for io:// only"},
 		{name: "three arguments", code: "def transform(a, b, c): pass", want: "transform requires 3 arguments: it is called with the bytes and, if it takes two, the context"},
+		{name: "before, no context", code: "def before(c): pass\ndef transform(b): return b",
+			want: "transform takes 1 argument: with before or after it is called with the bytes and the context"},
+		{name: "chunks, no context", cfg: python.Config{Functions: python.Functions{ChunkSize: 4}}, code: "def transform(b): return b",
+			want: "transform takes 1 argument: with a chunk size it is called with the chunk and the context, or with a reader and a writer"},
 		{name: "null byte", code: "x = 1\x00", want: "code.py: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -152,10 +154,10 @@ func TestNewRefusesModulesThatCannotWork(t *testing.T) {
 }
 
 func TestNewReportsWhatIsWrongWithTheConfig(t *testing.T) {
-	_, err := python.New(t.Context(), python.Config{ChunkSize: 4096, Workers: -1})
+	_, err := python.New(t.Context(), python.Config{Functions: python.Functions{ChunkSize: -1}, Workers: -1})
 	require.ErrorContains(t, err, "interpreter's path, is missing")
 	require.ErrorContains(t, err, "module's path, is missing")
-	require.ErrorContains(t, err, "chunk size 4096")
+	require.ErrorContains(t, err, "chunk size -1")
 	require.ErrorContains(t, err, "workers -1")
 }
 

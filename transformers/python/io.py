@@ -2,7 +2,8 @@
 # output. Started with -S, see lazy_site.
 
 
-def main(path, name):
+def main(path, *names):
+    names, chunk, name = names[:3], int(names[3]), names[0]
     main.module = sys.modules["__main__"]  # held: Python 2 empties a module that nobody holds
     lazy_site()
     try:
@@ -10,7 +11,7 @@ def main(path, name):
         driven = runs_itself(tree, name)
         module = load(path, "__main__", compile(tree, path, "exec", 0, True))
         if not driven:
-            drive(module, path, name)
+            drive(module, path, names, chunk)
         sys.stdout.flush()
     except SystemExit:
         raise
@@ -23,16 +24,24 @@ def main(path, name):
     return 0
 
 
-def drive(module, path, name):
-    """Calls transform for a module that only defines it, in either form."""
-    transform = find(module, path, name)
-    if positional(transform)[0] == 0:
+def drive(module, path, names, chunk):
+    """Calls transform for a module that only defines it, in any form."""
+    transform = find(module, path, names[0])
+    if parameters(transform)[0] == 0:
         transform()
         return
-    run = bind(module, path, (name, "", ""))
-    data = getattr(sys.stdin, "buffer", sys.stdin).read()
-    result = run(data, lambda: {"bucket": "", "name": "", "args": "", "size": len(data)})
-    getattr(sys.stdout, "buffer", sys.stdout).write(result)
+    source, write = getattr(sys.stdin, "buffer", sys.stdin), getattr(sys.stdout, "buffer", sys.stdout).write
+    if chunk:
+        run = bind_chunks(module, path, names, chunk)
+        write(run(source.read, write, lambda: describe_object(-1)))
+        return
+    run = bind(module, path, names)
+    data = source.read()
+    write(run(data, lambda: describe_object(len(data))))
+
+
+def describe_object(size):
+    return {"bucket": "", "name": "", "args": "", "size": size}
 
 
 def runs_itself(tree, name):

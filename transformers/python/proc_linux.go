@@ -1,10 +1,25 @@
 package python
 
-import "syscall"
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
 
 // procAttr ties a worker to its parent: it is killed when the thread that
 // started it ends, so that no worker outlives a killed host. See worker.run
 // for the thread.
 func procAttr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+}
+
+// syncAll puts all that was written to the file system of path on the disk.
+func syncAll(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.Syncfs(int(f.Fd()))
 }

@@ -1,12 +1,15 @@
 package python
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
+	"time"
 
 	"github.com/etlbench/etlbench/cluster/comm"
 )
@@ -55,7 +58,13 @@ func (h *Host) exchange(ctx context.Context, w *worker, dst io.Writer, r *reques
 	defer w.busy.Unlock()
 	w.output.Reset()
 	unwatch := context.AfterFunc(ctx, w.kill)
-	err, lost := r.do(w, dst)
+	do := r.do
+	if h.cfg.ChunkSize > 0 {
+		buffer := h.buffers.Get().(*[]byte)
+		defer h.buffers.Put(buffer)
+		do = func(w *worker, dst io.Writer) (err, lost error) { return r.duplex(w, dst, *buffer) }
+	}
+	err, lost := do(w, dst)
 	if !unwatch() {
 		w.kill() // the other kill may not have happened yet
 		<-w.exited
@@ -132,6 +141,46 @@ func (r *request) fill(at int) error {
 // do sends the request and copies the result to dst. Lost is not nil when the
 // worker cannot be used any more; err is the object's failure.
 func (r *request) do(w *worker, dst io.Writer) (err, lost error) {
+	if err, lost = r.send(w, nil); err != nil || lost != nil {
+		return err, lost
+	}
+	return r.receive(w, dst, r.buf)
+}
+
+// duplex is do for a worker that replies while it is sent to. The reply is read
+// through buf.
+func (r *request) duplex(w *worker, dst io.Writer, buf []byte) (err, lost error) {
+	var (
+		enough            atomic.Bool
+		sendErr, sendLost error
+		sent              = make(chan struct{})
+	)
+	go func() {
+		defer close(sent)
+		sendErr, sendLost = r.send(w, &enough)
+	}()
+	err, lost = r.receive(w, dst, buf)
+	enough.Store(true)
+	if lost != nil {
+		// Nobody reads what is being sent; the worker's children may yet hold
+		// the pipe's other end.
+		_ = w.requests.SetWriteDeadline(time.Now())
+	}
+	<-sent
+	switch {
+	case lost != nil && sendLost == errNotSent:
+		return nil, errNotSent
+	case lost != nil || sendLost != nil:
+		return nil, cmp.Or(lost, sendLost)
+	case sendErr != nil: // what the worker said of it is but the consequence
+		return sendErr, nil
+	}
+	return err, nil
+}
+
+// send sends the request. It takes back what is not sent when the source fails,
+// and also, which is no failure, when the worker has had enough.
+func (r *request) send(w *worker, enough *atomic.Bool) (err, lost error) {
 	for first := true; ; first = false {
 		if n, lost := w.requests.Write(r.buf[:r.size]); lost != nil {
 			if first && n == 0 {
@@ -140,9 +189,13 @@ func (r *request) do(w *worker, dst io.Writer) (err, lost error) {
 			return nil, lost
 		}
 		if r.last {
-			return r.receive(w, dst)
+			return nil, nil
 		}
-		if err = r.fill(0); err != nil {
+		stop := enough != nil && enough.Load()
+		if !stop {
+			err = r.fill(0)
+		}
+		if stop || err != nil {
 			_, lost = w.requests.Write(binary.BigEndian.AppendUint32(nil, flagAbort))
 			return err, lost
 		}
@@ -150,16 +203,22 @@ func (r *request) do(w *worker, dst io.Writer) (err, lost error) {
 }
 
 // receive copies the reply's payload to dst, or returns it as the error.
-func (r *request) receive(w *worker, dst io.Writer) (err, lost error) {
-	status, size, lost := w.readReply()
-	if lost != nil {
-		return nil, lost
+func (r *request) receive(w *worker, dst io.Writer, buf []byte) (err, lost error) {
+	for {
+		status, size, lost := w.readReply()
+		if lost != nil {
+			return nil, lost
+		}
+		if status == statusFailure {
+			failure, lost := w.readFailure(size)
+			return cmp.Or(err, error(failure)), lost
+		}
+		from := io.LimitedReader{R: w.replies, N: size}
+		if err == nil {
+			_, err = io.CopyBuffer(dst, &from, buf)
+		}
+		if lost := w.discard(from.N); lost != nil || status == statusResult { // the rest, when dst failed
+			return err, lost
+		}
 	}
-	if status == statusFailure {
-		failure, lost := w.readFailure(size)
-		return failure, lost
-	}
-	from := io.LimitedReader{R: w.replies, N: size}
-	_, err = io.CopyBuffer(dst, &from, r.buf)
-	return err, w.discard(from.N) // the rest, when dst failed
 }

@@ -22,15 +22,22 @@ import (
 //	piece   = flags and length uint32, bytes        the last one has flagLast
 //	reply   = status byte, length uint64, payload
 //
-// A piece with flagAbort and no bytes takes the request back: there is no
-// reply. The first reply, to no request, says that the module is loaded. The
-// payload of statusFailure is text, its first line the summary.
+// A piece with flagAbort and no bytes takes the request back. The first reply,
+// to no request, says that the module is loaded. The payload of statusFailure
+// is text, its first line the summary.
+//
+// A worker that gets whole objects replies when it has read all of a request,
+// and not at all to one that was taken back. One that gets objects in chunks
+// (Functions.ChunkSize) reads and writes as the user's code does: any number
+// of replies with statusPiece, then one of the others, at which the host may
+// still be sending; then it reads the rest of the request.
 const (
 	flagLast  = 1 << 31
 	flagAbort = 1 << 30
 
 	statusResult  = 0
 	statusFailure = 1
+	statusPiece   = 2
 
 	maxFailureText = 64 << 10 // bytes of a failure's payload that are kept
 )
@@ -167,7 +174,7 @@ func (w *worker) readReply() (status byte, size int64, err error) {
 		return 0, 0, err
 	}
 	size = int64(binary.BigEndian.Uint64(head[1:]))
-	if head[0] > statusFailure || size < 0 {
+	if head[0] > statusPiece || size < 0 {
 		return 0, 0, fmt.Errorf("not a reply: % x", head)
 	}
 	return head[0], size, nil
@@ -219,12 +226,15 @@ func (t *tail) Reset() {
 	t.kept = t.kept[:0]
 }
 
-// String returns the last lines.
-func (t *tail) String() string {
+// text returns all that is remembered.
+func (t *tail) text() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return lastLines(strings.TrimSpace(string(t.kept)), 4)
+	return string(t.kept)
 }
+
+// String returns the last lines.
+func (t *tail) String() string { return lastLines(strings.TrimSpace(t.text()), 4) }
 
 // lockedWriter makes a writer fit for all the workers at once.
 type lockedWriter struct {

@@ -7,10 +7,11 @@ import struct
 from io import BytesIO
 
 LAST, ABORT, LENGTH = 1 << 31, 1 << 30, (1 << 30) - 1
-RESULT, FAILURE = 0, 1
+RESULT, FAILURE, PIECE = 0, 1, 2
 
 
-def main(path, *names):
+def main(path, transform, before, after, chunk):
+    names, chunk = (transform, before, after), int(chunk)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the group; the host says when to stop
     for fd in (3, 4):
         keep_to_ourselves(fd)
@@ -19,15 +20,19 @@ def main(path, *names):
     try:
         # Not under the file's name: code.py would hide the standard module
         # code, which pdb, and through it torch, imports.
-        run = bind(load(path, "etl_code"), path, names)
+        module = load(path, "etl_code")
+        run = bind_chunks(module, path, names, chunk) if chunk else bind(module, path, names)
     except BaseException as error:
         report(path, error, describe_module, with_trace=True)
         return 1
     reply(RESULT, b"")
     while True:
         try:
+            if chunk:
+                serve_chunks(path, run, requests)
+                continue
             request = receive(requests)
-        except EOFError:
+        except (EOFError, Gone):
             return 0
         if request is not ABORT:
             serve(path, run, *request)
@@ -42,6 +47,66 @@ def serve(path, run, info, data):
     else:
         reply(RESULT, result)
     flush()
+
+
+def serve_chunks(path, run, requests):
+    info = exactly(requests, struct.unpack("!I", exactly(requests, 4))[0])
+    body = Body(requests)
+    try:
+        result = run(body.read, lambda data: reply(PIECE, data), lambda: json.loads(info.decode("utf-8")))
+    except Gone:
+        raise
+    except BaseException as error:
+        report(path, error, describe_failure)
+    else:
+        reply(RESULT, result)
+    flush()
+    body.skip()
+
+
+class Gone(Exception):
+    """The host has gone in the middle of an object. Not an EOFError, which users' code may well handle."""
+
+
+class Body(object):
+    """One object, read from the host as it is asked for."""
+
+    def __init__(self, requests):
+        self.requests, self.left, self.last, self.aborted = requests, 0, False, False  # left: of the current piece
+
+    def read(self, size):
+        parts = []
+        while size > 0 and self.more():
+            parts.append(self.take(size))
+            size -= len(parts[-1])
+        if self.aborted:
+            raise IOError("the object's source failed")
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def more(self):
+        """Whether there are bytes left, after it has begun with the next piece where need be."""
+        while self.left == 0 and not self.last:
+            word = struct.unpack("!I", self.exactly(4))[0]
+            self.left, self.aborted = word & LENGTH, bool(word & ABORT)
+            self.last = self.aborted or bool(word & LAST)
+        return self.left > 0
+
+    def take(self, size):
+        """At most size bytes of the current piece."""
+        size = min(size, self.left)
+        self.left -= size
+        return self.exactly(size)
+
+    def exactly(self, size):
+        try:
+            return exactly(self.requests, size)
+        except EOFError:
+            raise Gone
+
+    def skip(self):
+        """Reads what is left, so that the next request comes next."""
+        while self.more():
+            self.take(1 << 16)
 
 
 def report(path, error, describe, with_trace=False):
