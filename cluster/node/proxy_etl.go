@@ -60,8 +60,8 @@ func (p *Proxy) findETL(name string) (string, meta.ETL, error) {
 // initETL adds an ETL and starts it on every target. It answers when all
 // targets have a pod that is ready.
 func (p *Proxy) initETL(ctx *fasthttp.RequestCtx) error {
-	var spec api.ETLSpec
-	if err := p.readJSON(ctx, &spec); err != nil {
+	spec, err := p.readETLSpec(ctx)
+	if err != nil {
 		return err
 	}
 	old := spec.Old()
@@ -85,6 +85,22 @@ func (p *Proxy) initETL(ctx *fasthttp.RequestCtx) error {
 	}
 	writeText(ctx, reply)
 	return nil
+}
+
+// readETLSpec reads an init message. One that has its name in both dialects is
+// in the new one.
+func (p *Proxy) readETLSpec(ctx *fasthttp.RequestCtx) (s api.ETLSpec, err error) {
+	data, err := readBody(ctx)
+	if err != nil {
+		return s, err
+	}
+	if s, err = api.ParseETLSpec(data); err != nil {
+		return s, api.Errorf(fasthttp.StatusBadRequest, "", "%s: failed to unmarshal the request (%s), err: %v", p.name(), ctx.Method(), err)
+	}
+	if s.Name != "" && s.ID == s.Name {
+		s.ID = ""
+	}
+	return s, nil
 }
 
 // inTheWay says how to make way for a new ETL of a name whose old one only

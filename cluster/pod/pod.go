@@ -13,6 +13,8 @@ import (
 	"io"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/etlbench/etlbench/cluster/api"
 )
 
@@ -73,6 +75,9 @@ type Spec struct {
 	// PerObject: Command is run once an object, by a shim.
 	PerObject bool
 	Probe     Probe
+	// Resources are what a container may use and is sure to get. Local
+	// processes are not held to them.
+	Resources corev1.ResourceRequirements
 }
 
 // CodeFile is the one of Spec.Files that a Runtime runs.
