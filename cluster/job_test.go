@@ -123,6 +123,7 @@ func TestListedJobs(t *testing.T) {
 		{"names", api.TransformMsg{Objects: []string{"s-1", "t/2"}}, "s-1 t/2"},
 		{"template, of which some are missing", api.TransformMsg{Template: "s-{1..10}"}, "s-1 s-10 s-2"},
 		{"prefix", api.TransformMsg{Template: "t/", Prepend: "x-"}, "x-t/1 x-t/2"},
+		{"not below", api.TransformMsg{Template: "*", NonRecursive: true}, "s-1 s-10 s-2"},
 		{"everything", api.TransformMsg{}, "s-1 s-10 s-2 t/1 t/2"},
 	}
 	for _, tt := range tests {
@@ -285,6 +286,9 @@ func TestJobQueries(t *testing.T) {
 		{api.JobQuery{ID: copied}, []string{copied}},
 		{api.JobQuery{Bck: &api.Bucket{Name: "dst"}}, []string{copied}},
 		{api.JobQuery{Bck: &api.Bucket{}}, []string{xact, id, copied}},
+		{api.JobQuery{Buckets: []api.Bucket{src}}, []string{id, copied}},
+		{api.JobQuery{Buckets: []api.Bucket{src, {Name: "dst"}}}, []string{copied}},
+		{api.JobQuery{ID: "etl-fail"}, []string{xact}},
 	} {
 		list, err := c.Client.Jobs(ctx, tt.q)
 		require.NoError(t, err)

@@ -106,6 +106,8 @@ func TestRename(t *testing.T) {
 		{"a.png", rename{Ext: map[string]string{"jpg": "txt"}}, "a.png"},
 		{"a.tar.gz", rename{AllExt: "out"}, "a.tar.out"},
 		{"noext", rename{AllExt: "out"}, "noext"},
+		{"v1.2/noext", rename{AllExt: "out"}, "v1.2/noext"},
+		{"v1.2/", rename{AllExt: "out"}, "v1.2/"},
 		{"d/a.jpg", rename{Ext: map[string]string{"jpg": "txt"}, Prepend: "x/", Suffix: "-s"}, "x/d/a.txt-s"},
 	}
 	for _, tt := range tests {
@@ -134,6 +136,7 @@ func TestPlanBucketJob(t *testing.T) {
 		{name: "bad destination", value: `{"id":"e"}`, toName: "../x", err: "bucket name is invalid"},
 		{name: "bad ext", value: `{"id":"e","ext":7}`, q: to, err: "failed to unmarshal etl-bck"},
 		{name: "no workers is one", value: `{"id":"e","num-workers":-1}`, q: to, want: bucketJob{ETL: "e", To: "dst", Workers: 1}},
+		{name: "synchronize asks for the latest", value: `{"id":"e","synchronize":true}`, q: to, want: bucketJob{ETL: "e", To: "dst", Sync: true, LatestVer: true}},
 		{name: "prepend and synchronize", value: `{"id":"e","prepend":"x","synchronize":true}`, q: to, err: "synchronize needs the same names"},
 	}
 	for _, tt := range tests {

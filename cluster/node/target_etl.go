@@ -94,6 +94,7 @@ func (t *Target) startETL(ref *etlRef) (any, error) {
 		// Out of the table before anybody can take it for ready.
 		t.etls.take(r.name, r.xact)
 		close(r.ready)
+		r.cancel(errors.New(oneLine(err)))
 		r.stop()
 		return nil, api.Errorf(fasthttp.StatusBadRequest, api.KindETL, "[%s,etl=%q,pod=%q] %s", t.name(), r.name, spec.Name, oneLine(err))
 	}
