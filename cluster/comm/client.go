@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -61,7 +62,7 @@ type call struct {
 // do sends a request and returns the reply once its header is there. Closing
 // the body ends the exchange; ctx ends it at any time.
 func (c *client) do(ctx context.Context, r call) (*http.Response, error) {
-	for {
+	for wait := newBackOff(c.retries); ; {
 		conn, err := c.get(ctx)
 		if err != nil {
 			return nil, err
@@ -71,13 +72,24 @@ func (c *client) do(ctx context.Context, r call) (*http.Response, error) {
 			return resp, nil
 		}
 		conn.Close()
-		// The pod may have closed an idle connection just as we took it. A
-		// fresh one tells a stale connection from a dead pod.
-		if !conn.reused || !errors.Is(err, errStale) || ctx.Err() != nil {
+		switch {
+		case !errors.Is(err, errStale) || ctx.Err() != nil:
 			return nil, err
+		case conn.reused:
+			// The pod may have closed an idle connection just as we took it. A
+			// fresh one tells a stale connection from a dead pod.
+			c.closeIdle()
+		case !isReset(err) || !wait(ctx):
+			return nil, c.explain(ctx, err)
 		}
-		c.closeIdle()
 	}
+}
+
+// isReset tells a connection that broke from one that the pod closed in good
+// order: transformers of 2022 do that with an object that they fail on, and
+// would fail again.
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // errStale marks failures before the first byte of a reply.
@@ -179,6 +191,9 @@ func (c *client) exchange(ctx context.Context, conn *clientConn, r call) (*http.
 
 // explain blames the pod for a failure that neither ctx nor the source caused.
 func (c *client) explain(ctx context.Context, err error) error {
+	if errors.Is(err, ErrPod) && ctx.Err() == nil {
+		return err
+	}
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}

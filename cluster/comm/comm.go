@@ -54,8 +54,8 @@ type Options struct {
 	// Command is the container's own command, which a PerObject type repeats
 	// to the shim for the sake of published images. Ours ignores it.
 	Command []string
-	// Retries is how often a pod that takes no connection is asked again,
-	// after a second at first and then longer.
+	// Retries is how often a pod that takes no connection, or breaks it before
+	// it has answered, is asked again, after a second at first and then longer.
 	Retries int
 }
 
