@@ -120,6 +120,7 @@ func (t *Target) podSpec(pl *plan, r *runningETL) pod.Spec {
 		api.EnvVar{Name: api.EnvDirectPut, Value: direct},
 		api.EnvVar{Name: api.EnvDirectPutLC, Value: direct})
 	if r.fqn {
+		s.Reads = t.dir
 		s.Env = append(s.Env, api.EnvVar{Name: api.EnvArgType, Value: api.ArgumentFQN}, api.EnvVar{Name: api.EnvFQNRoot, Value: t.dir})
 	}
 	return s

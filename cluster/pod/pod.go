@@ -74,7 +74,10 @@ type Spec struct {
 	Files map[string][]byte
 	// PerObject: Command is run once an object, by a shim.
 	PerObject bool
-	Probe     Probe
+	// Reads is a folder that the pod must be able to read at this path; ""
+	// for none. A pod that could not is ErrSpec.
+	Reads string
+	Probe Probe
 	// Resources are what a container may use and is sure to get. Local
 	// processes are not held to them.
 	Resources corev1.ResourceRequirements

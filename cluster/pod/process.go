@@ -97,6 +97,9 @@ func (r *Process) launch(s Spec) (*processPod, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkReads(s.Reads); err != nil {
+		return nil, err
+	}
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -142,6 +145,23 @@ func (r *Process) forget(p *processPod, dir string) {
 	delete(r.pods, p.info.Name)
 	_ = os.RemoveAll(dir)
 	p.ended()
+}
+
+// checkReads tells whether pods, which have this process's rights and file
+// system, can read a folder.
+func checkReads(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err == nil {
+		_, err = d.Readdirnames(1)
+		d.Close()
+	}
+	if err != nil && err != io.EOF {
+		return fmt.Errorf("%w: argument: the pod cannot read the objects' folder: %w", ErrSpec, err)
+	}
+	return nil
 }
 
 func environ(env map[string]string) []string {

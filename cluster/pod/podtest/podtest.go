@@ -43,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) pod.Runtime, progs Programs) {
 		"a pod that dies later is noticed": diesLater,
 		"one that is never ready gives up": neverReady,
 		"an unknown image is refused":      unknownImage,
+		"one that could not read":          cannotRead,
 		"close stops everything":           closeStops,
 	}
 	for name, test := range tests {
@@ -155,6 +156,20 @@ func neverReady(t *testing.T, rt pod.Runtime, progs Programs) {
 func unknownImage(t *testing.T, rt pod.Runtime, progs Programs) {
 	_, err := start(t, rt, progs.Unknown, "unknown")
 	require.Error(t, err)
+}
+
+func cannotRead(t *testing.T, rt pod.Runtime, progs Programs) {
+	s := progs.Serve
+	s.Reads = t.TempDir()
+	_, err := start(t, rt, s, "serve-reads")
+	require.NoError(t, err)
+	s.Reads += "/nosuch"
+	_, err = start(t, rt, s, "serve-nothing")
+	require.ErrorIs(t, err, pod.ErrSpec)
+	require.ErrorContains(t, err, "argument: the pod cannot read")
+	list, err := rt.List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 1)
 }
 
 func closeStops(t *testing.T, rt pod.Runtime, progs Programs) {
