@@ -224,6 +224,9 @@ func (p *Proxy) stopETL(name string, e meta.ETL, reason string) error {
 	}
 	_, err := p.change(meta.Command{SetETL: &meta.SetETL{Name: name, Secret: e.Secret, Stage: api.StageAborted,
 		Reason: reason, If: e.XactID}})
+	if errors.Is(err, meta.ErrNoLeader) {
+		return err // what is refused has no effect
+	}
 	// Pods stop also when the disk is full and nothing can be noted.
 	p.stopPods(name, e.XactID)
 	if errors.Is(err, meta.ErrNotFound) {

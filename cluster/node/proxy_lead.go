@@ -261,6 +261,8 @@ func (p *Proxy) pass(ctx *fasthttp.RequestCtx, base string, data []byte) error {
 	if err := p.peers.fresh.DoTimeout(req, &ctx.Response, forwardTimeout); err != nil {
 		return fmt.Errorf("%w: %s: the primary %s: %w", errPeer, p.name(), base, err)
 	}
+	// What the primary has not said is not said here either.
+	ctx.Response.Header.SetNoDefaultContentType(true)
 	// That end is the primary's business; the client's connection goes on.
 	ctx.Response.Header.ResetConnectionClose()
 	return nil
