@@ -104,5 +104,14 @@ func typeProblem(err error) string {
 	case reflect.Int, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Float64:
 		must = "a number"
 	}
-	return fmt.Sprintf("is a %s, must be %s", wrong.Value, must)
+	is := "a " + wrong.Value
+	switch wrong.Value {
+	case "object":
+		is = "an object"
+	case "array":
+		is = "a list"
+	case "bool":
+		is = "true or false"
+	}
+	return fmt.Sprintf("is %s, must be %s", is, must)
 }

@@ -15,12 +15,12 @@ func TestParseETLSpecNamesEveryWrongField(t *testing.T) {
 		want       string // of the error
 	}{
 		{"numbers for texts", `{"id":7,"communication":"hpush","init_timeout":45}`, `id: is a number, must be a string; init_timeout: 45 is not a duration: write it as "45s"`},
-		{"in a list", `{"name":"etl-a1","env":[{"name":"A"},{"name":1,"Value":true}]}`, `env[1].Value: is a bool, must be a string; env[1].name: is a number, must be a string`},
+		{"in a list", `{"name":"etl-a1","env":[{"name":"A"},{"name":1,"Value":true}]}`, `env[1].Value: is true or false, must be a string; env[1].name: is a number, must be a string`},
 		{"a text for a list", `{"env":"A=1"}`, `env: is a string, must be a list`},
-		{"an object for a list", `{"env":{"A":"1"}}`, `env: is a object, must be a list`},
+		{"an object for a list", `{"env":{"A":"1"}}`, `env: is an object, must be a list`},
 		{"a text for a flag", `{"support_direct_put":"yes"}`, `support_direct_put: is a string, must be true or false`},
 		{"a text for an object", `{"funcs":"transform"}`, `funcs: is a string, must be an object`},
-		{"no object", `[]`, `is a array, must be an object`},
+		{"no object", `[]`, `is a list, must be an object`},
 		{"no JSON", `not json`, `invalid character`},
 		{"nothing", ``, `unexpected end of JSON input`},
 		{"a duration that is negative", `{"obj_timeout":"-1s"}`, `obj_timeout: "-1s" is not a duration`},
