@@ -82,9 +82,12 @@ var transforms = map[string]comm.Transform{
 func transformer(name string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	if name == "deaf" {
+	switch name {
+	case "deaf":
 		<-ctx.Done() // never ready
 		return 0
+	case "wire":
+		return wirePod(ctx)
 	}
 	t := transforms[name]
 	if argv := os.Args[1:]; name == "shim" {
@@ -126,12 +129,17 @@ func pods(t testing.TB) func(dir string) (pod.Runtime, error) {
 		images["test/"+name] = pod.Image{Entrypoint: []string{self}, Env: map[string]string{roleEnv: name}, Announces: true}
 	}
 	images["test/deaf"] = pod.Image{Entrypoint: []string{self}, Env: map[string]string{roleEnv: "deaf"}}
+	images["test/wire"] = pod.Image{Entrypoint: []string{self}, Env: map[string]string{roleEnv: "wire"}, Announces: true}
 	images["test/shim"] = pod.Image{Env: map[string]string{roleEnv: "shim"}}
 	return func(dir string) (pod.Runtime, error) {
 		return pod.NewProcess(pod.ProcessConfig{Dir: dir, Images: images, Shim: []string{self}, Node: "here",
 			Log: slog.New(slog.DiscardHandler),
-			Code: func(string, bool) ([]string, error) {
-				return nil, errors.New("no interpreters in this test")
+			// Code, whatever it says, is md5: interpreters are another package's.
+			Code: func(runtime string, _ bool) ([]string, error) {
+				if runtime != "python3" {
+					return nil, fmt.Errorf("no interpreters in this test for %s", runtime)
+				}
+				return []string{"env", roleEnv + "=md5", self}, nil
 			}})
 	}
 }

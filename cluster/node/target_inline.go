@@ -83,6 +83,9 @@ func podQuery(query string) string {
 	var keep []string
 	for part := range strings.SplitSeq(query, "&") {
 		key, _, _ := strings.Cut(part, "=")
+		if plain, err := url.QueryUnescape(key); err == nil {
+			key = plain // which the pod would see
+		}
 		switch key {
 		case "", api.QparamETLName, api.QparamUUID, api.QparamProxyID, api.QparamUnixTime, api.QparamCommand,
 			api.QparamPipeline, api.QparamETLFQN:
