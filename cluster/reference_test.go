@@ -123,6 +123,15 @@ func wirePod(ctx context.Context) int {
 			defer resp.Body.Close()
 			body, _ = io.ReadAll(resp.Body)
 		}
+		// A client's header that arrives is told by another one.
+		for _, name := range []string{"X-Client", "X-Hop", "Range", "Ais-Node-Url", "User-Agent", "Etlbench-Timing"} {
+			if v := r.Header.Get(name); v != "" {
+				w.Header().Add("X-Seen", name+": "+v)
+			}
+		}
+		if r.Header.Get("Range") != "" {
+			w.WriteHeader(http.StatusPartialContent)
+		}
 		fmt.Fprintf(w, "%s %s [%s]", r.Method, r.RequestURI, body)
 	})}
 	fmt.Fprintf(os.NewFile(3, "announce"), "http://%s\n", ln.Addr())
@@ -174,10 +183,24 @@ func TestReferenceCommunicationMechanisms(t *testing.T) {
 		})
 	}
 
-	// Our own containers take PUT and POST alike.
-	_, err := c.Client.InitETL(ctx, spec("etl-wire", "md5", "hpull"))
+	// The reverse proxy keeps the client's headers and relays status and
+	// headers, but not those that are a connection's, or would have the pod
+	// send its result elsewhere.
+	_, err := c.Client.InitETL(ctx, spec("etl-wire", "wire", "hrev"))
 	require.NoError(t, err)
-	resp, _ := raw(t, http.MethodGet, owner(), nil)
+	resp, body := raw(t, http.MethodGet, owner(), nil, "X-Client", "yes", "Connection", "X-Hop", "X-Hop", "1", "Range", "bytes=0-1",
+		"Ais-Node-Url", "http://127.0.0.1:1/x", "User-Agent", "me", "Etlbench-Timing", "1")
+	require.Equal(t, http.StatusPartialContent, resp.StatusCode, body)
+	require.Equal(t, []string{"X-Client: yes", "Range: bytes=0-1", "User-Agent: me"}, resp.Header["X-Seen"])
+	require.Equal(t, "text/plain; charset=utf-8", resp.Header.Get("Content-Type"))
+	require.Len(t, resp.Header["Server-Timing"], 1)
+	require.Contains(t, body, "[a]")
+	require.NoError(t, c.Client.DeleteETL(ctx, "etl-wire"))
+
+	// Our own containers take PUT and POST alike.
+	_, err = c.Client.InitETL(ctx, spec("etl-wire", "md5", "hpull"))
+	require.NoError(t, err)
+	resp, _ = raw(t, http.MethodGet, owner(), nil)
 	at, err := url.Parse(resp.Header.Get("Location"))
 	require.NoError(t, err)
 	for _, method := range []string{http.MethodPut, http.MethodPost} {

@@ -57,6 +57,7 @@ type call struct {
 	method, target string // target: escaped path and query
 	open           func() (Object, error)
 	stops          []string // where the result goes: Ais-Node-Url
+	header         http.Header
 }
 
 // do sends a request and returns the reply once its header is there. Closing
@@ -243,6 +244,7 @@ func send(conn *clientConn, host string, r call) (*sending, error) {
 	if len(r.stops) > 0 {
 		fmt.Fprintf(&head, "%s: %s\r\n", hdrNodeURL, strings.Join(r.stops, ","))
 	}
+	_ = r.header.Write(&head) // nothing is in the way of a buffer
 	if r.open == nil {
 		if r.method != http.MethodGet {
 			head.WriteString("Content-Length: 0\r\n")

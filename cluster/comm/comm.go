@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -86,9 +87,11 @@ type Request struct {
 	// other: base URLs of pods, and of a target the URL of the object. It may
 	// ignore them and answer with the result.
 	Stops []string
-	// Query is the client's raw query without what selects the ETL, for types
-	// that pass the client's request on.
-	Query string
+	// Query is the client's raw query without what selects the ETL, and Header
+	// makes the headers that may be passed on, for types that pass the client's
+	// request on; nil for none.
+	Query  string
+	Header func() http.Header
 }
 
 // Object is an open source object.
@@ -102,7 +105,11 @@ type Reply struct {
 	Body        io.ReadCloser // the caller closes it, also to give the connection back
 	Size        int64         // bytes, -1 when unknown
 	ContentType string        // as the pod said, "" when it did not
-	Redirect    string        // send the client here (307)
+	// Status and Header are the pod's own of a reply that is passed on as it
+	// is; 0 and nil of a result. Header has none of the connection's.
+	Status   int
+	Header   http.Header
+	Redirect string // send the client here (307)
 	// Delivered: the result is at the last of Request.Stops, Size bytes of it.
 	Delivered bool
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -37,7 +38,7 @@ func (t *Target) inline(ctx *fasthttp.RequestCtx, etl, bucket, object, query str
 		return err
 	}
 	x, err := t.transform(r.ctx, r, bucket, object, true, comm.Request{Args: q.Get(api.QparamETLArgs), Query: podQuery(query),
-		Stops: stops, LatestVer: q.Get(api.QparamLatestVer) == "true"}, r.timeout)
+		Header: func() http.Header { return clientHeader(ctx) }, Stops: stops, LatestVer: q.Get(api.QparamLatestVer) == "true"}, r.timeout)
 	if err != nil {
 		return err
 	}
@@ -96,12 +97,31 @@ func podQuery(query string) string {
 	return strings.Join(keep, "&")
 }
 
+// clientHeader are a client's headers, without those that are a matter
+// between it and this cluster.
+func clientHeader(ctx *fasthttp.RequestCtx) http.Header {
+	h := http.Header{}
+	for k, v := range ctx.Request.Header.All() {
+		h.Add(string(k), string(v))
+	}
+	h.Del(api.HdrTiming)
+	return h
+}
+
 // relay answers with a pod's reply: a small one whole, so that it carries its
 // length and a failure half way is still an error, a larger one as it comes.
 func (t *Target) relay(ctx *fasthttp.RequestCtx, x *transformation) error {
 	ctx.Response.Header.SetContentType(api.MimeBinary)
 	if x.ContentType != "" {
 		ctx.Response.Header.SetContentType(x.ContentType)
+	}
+	if x.Status != 0 {
+		ctx.SetStatusCode(x.Status)
+	}
+	for k, list := range x.Header {
+		for _, v := range list {
+			ctx.Response.Header.Add(k, v)
+		}
 	}
 	var head []byte
 	if x.Size <= smallReply {
