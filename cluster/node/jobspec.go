@@ -106,6 +106,11 @@ func planBucketJob(from string, a *action, q url.Values) (*bucketJob, error) {
 // setDestination finds the destination: it is named by tobck for lists, by
 // bck_to, by value.bck_to, or (old, and told) by the name beside the action.
 func (j *bucketJob) setDestination(v *jobMsg, a *action, q url.Values) (byName bool, err error) {
+	for key, b := range map[string]*api.Bucket{"tobck": v.To, "bck_to": v.BckTo} {
+		if err := checkBucket(b); err != nil {
+			return false, badJob("%s: %v", key, err)
+		}
+	}
 	switch {
 	case j.listed() && v.To != nil && v.To.Name != "":
 		j.To = v.To.Name

@@ -132,6 +132,8 @@ func TestPlanBucketJob(t *testing.T) {
 		{name: "keys in any case", value: `{"ID":"e","Prefix":"p","NUM-workers":0}`, q: to, want: bucketJob{ETL: "e", To: "dst", Prefix: "p"}},
 		{name: "ETL in the query", value: `null`, q: url.Values{"bck_to": {"ais/@#/dst/"}, "uuid": {"etl-q"}}, want: bucketJob{ETL: "etl-q", To: "dst"}},
 		{name: "bck_to in the value", value: `{"id":"e","bck_to":{"name":"dst"}}`, want: bucketJob{ETL: "e", To: "dst"}},
+		{name: "another provider's destination", value: `{"id":"e","bck_to":{"name":"dst","provider":"aws"}}`, err: `bck_to: invalid bucket provider "aws"`},
+		{name: "a destination in a namespace", value: `{"id":"e","bck_to":{"name":"dst","namespace":{"uuid":"","name":"ml"}}}`, err: `bck_to: invalid namespace "@#ml"`},
 		{name: "no destination", value: `{"id":"e"}`, err: `missing "bck_to" query parameter`},
 		{name: "bad destination", value: `{"id":"e"}`, toName: "../x", err: "bucket name is invalid"},
 		{name: "bad ext", value: `{"id":"e","ext":7}`, q: to, err: "failed to unmarshal etl-bck"},
