@@ -69,6 +69,9 @@ func (p *Proxy) initETL(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
+	if err := p.checkAllAlive(p.state().Map.Targets); err != nil {
+		return err
+	}
 	e := meta.ETL{Spec: pl.spec, XactID: newETLXact(), Secret: randomID(secretLength), Stage: api.StageInitializing}
 	if _, err := p.change(meta.Command{AddETL: &e}); err != nil {
 		if errors.Is(err, meta.ErrExists) {
@@ -275,6 +278,9 @@ func (p *Proxy) postETL(ctx *fasthttp.RequestCtx, name, sub string) error {
 func (p *Proxy) restartETL(ctx *fasthttp.RequestCtx, name string, e meta.ETL) error {
 	if e.Stage != api.StageAborted {
 		return api.Errorf(fasthttp.StatusBadRequest, "", "invalid action \"can't start ETL[%s] during %s stage\"", name, e.Stage)
+	}
+	if err := p.checkAllAlive(p.state().Map.Targets); err != nil {
+		return err
 	}
 	e.XactID, e.Secret, e.Stage = newETLXact(), randomID(secretLength), api.StageInitializing
 	if _, err := p.change(meta.Command{SetETL: &meta.SetETL{Name: name, XactID: e.XactID, Secret: e.Secret, Stage: e.Stage}}); err != nil {
