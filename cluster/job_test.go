@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"strings"
@@ -330,4 +331,18 @@ func TestJobIsStopped(t *testing.T) {
 	require.Equal(t, "user abort", st.Err)
 	_, err = get(t, c, "src", "o1", url.Values{})
 	require.NoError(t, err)
+
+	// Stopping an ETL aborts the jobs that use it, deleting it likewise.
+	for _, end := range []func(context.Context, string) error{c.Client.StopETL, c.Client.DeleteETL} {
+		id, err := c.Client.TransformBucket(ctx, api.AIS("src"), api.AIS("dst"), api.TransformMsg{ID: "etl-hang"})
+		require.NoError(t, err)
+		require.NoError(t, end(ctx, "etl-hang"))
+		require.ErrorContains(t, c.Client.WaitJob(ctx, id), "ETL etl-hang was stopped")
+		st, err := c.Client.JobStatus(ctx, id)
+		require.NoError(t, err)
+		require.True(t, st.Aborted)
+		if _, err := c.Client.StartETL(ctx, "etl-hang"); err != nil {
+			require.ErrorIs(t, err, api.ErrNotFound)
+		}
+	}
 }

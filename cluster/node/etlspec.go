@@ -25,7 +25,7 @@ const (
 type plan struct {
 	spec   api.ETLSpec // normalised, as it is stored and shown
 	typ    comm.Type
-	pod    pod.Spec // without Name and the target's environment
+	pod    pod.Spec // without Name, and only with the environment that comes first
 	init   time.Duration
 	object time.Duration
 }
@@ -104,7 +104,6 @@ func (p *plan) finish(old bool) error {
 	bad.Take(p.setResources())
 	p.setTimeouts(old)
 	p.pod.PerObject = p.typ.PerObject
-	p.pod.Env = append(p.pod.Env, s.Env...)
 	return bad.Err()
 }
 
@@ -197,7 +196,7 @@ func (p *plan) fromRuntime() error {
 	if len(p.spec.Resources) == 0 {
 		p.spec.Resources = []byte("{}") // as today's clients show it
 	}
-	p.pod = pod.Spec{Image: r.Image, Command: r.Command, Env: r.Env, Probe: defaultProbe()}
+	p.pod = pod.Spec{Image: r.Image, Command: r.Command, Env: r.Env, Probe: defaultProbe(), Container: p.spec.Name}
 	bad.Take(p.setComm(""))
 	return bad.Err()
 }

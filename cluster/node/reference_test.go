@@ -287,14 +287,25 @@ func TestResourcesAndEnvironment(t *testing.T) {
 	p, err := planPod(t, doc, last)
 	require.NoError(t, err)
 	require.Equal(t, "64Mi", p.pod.Resources.Limits.Memory().String())
-	require.Equal(t, []api.EnvVar{{Name: "A", Value: "1"}, {Name: "B", Value: "2"}}, p.pod.Env, "the message's come last")
+	tg := fuzzTarget(t)
+	tg.self = tg.state().Map.Targets["tgt00001"]
+	env := func(fqn bool) (list []string) {
+		for _, e := range tg.podSpec(p, &runningETL{name: "etl-md5", secret: "SECRET", fqn: fqn}).Env {
+			list = append(list, e.Name+"="+e.Value)
+		}
+		return list
+	}
+	want := []string{"A=1", "AIS_TARGET_URL=http://127.0.0.1:1/v1/etl/_object/etl-md5/SECRET", "DIRECT_PUT=false", "direct_put=false", "B=2"}
+	require.Equal(t, want, env(false), "the Pod's first, the message's last")
+	require.Equal(t, append(want, "ARG_TYPE=fqn", "ETLBENCH_FQN_ROOT="+tg.dir), env(true))
 
 	const resources = `{"limits":{"cpu":"1"},"requests":{"cpu":"500m"}}`
 	p, err = planETL(api.ETLSpec{Name: "etl-a1", Runtime: []byte(`{"image":"x","env":[{"name":"A","value":"1"}]}`), Env: []api.EnvVar{{Name: "B", Value: "2"}}, Resources: []byte(resources)})
 	require.NoError(t, err)
 	require.Equal(t, "500m", p.pod.Resources.Requests.Cpu().String())
 	require.JSONEq(t, resources, string(p.spec.Resources), "they are shown as they were given")
-	require.Equal(t, []api.EnvVar{{Name: "A", Value: "1"}, {Name: "B", Value: "2"}}, p.pod.Env)
+	require.Equal(t, []api.EnvVar{{Name: "A", Value: "1"}}, p.pod.Env)
+	require.Equal(t, []api.EnvVar{{Name: "B", Value: "2"}}, p.spec.Env)
 	p, err = planETL(api.ETLSpec{Name: "etl-a1", Runtime: []byte(`{"image":"x"}`)})
 	require.NoError(t, err)
 	require.Equal(t, "{}", string(p.spec.Resources))

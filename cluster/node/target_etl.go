@@ -119,6 +119,7 @@ func (t *Target) podSpec(pl *plan, r *runningETL) pod.Spec {
 		api.EnvVar{Name: api.EnvTargetURL, Value: t.self.DataNet.URL + api.PathETLObject + "/" + r.name + "/" + r.secret},
 		api.EnvVar{Name: api.EnvDirectPut, Value: direct},
 		api.EnvVar{Name: api.EnvDirectPutLC, Value: direct})
+	s.Env = append(s.Env, pl.spec.Env...) // last: they replace all but what follows
 	if r.fqn {
 		s.Reads = t.dir
 		s.Env = append(s.Env, api.EnvVar{Name: api.EnvArgType, Value: api.ArgumentFQN}, api.EnvVar{Name: api.EnvFQNRoot, Value: t.dir})

@@ -61,8 +61,10 @@ type Info struct {
 
 // Spec is what a pod is started from.
 type Spec struct {
-	Name  string // "<etl>-<target id>", lower case
-	Image string // looked up by the runtime; see Images
+	Name string // "<etl>-<target id>", lower case
+	// Container is what errors call the container; "" is "server".
+	Container string
+	Image     string // looked up by the runtime; see Images
 	// Runtime, of init code, stands in place of Image and Command: "python3"
 	// runs the file CodeFile.
 	Runtime string

@@ -2,6 +2,7 @@ package pod
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -123,8 +124,9 @@ func (r *Process) launch(s Spec) (*processPod, error) {
 		return nil, err
 	}
 	p := &processPod{
-		info: Info{Name: s.Name, Node: r.cfg.Node, URL: "http://127.0.0.1:" + strconv.Itoa(port)},
-		log:  newRing(), gone: make(chan struct{}), announces: img.Announces,
+		info:      Info{Name: s.Name, Node: r.cfg.Node, URL: "http://127.0.0.1:" + strconv.Itoa(port)},
+		container: s.Container,
+		log:       newRing(), gone: make(chan struct{}), announces: img.Announces,
 	}
 	p.meter.start()
 	p.proc, err = child.Start(child.Config{Argv: argv, Env: environ(env), Dir: dir, Output: p.log})
@@ -259,6 +261,7 @@ func (r *Process) Close() error {
 }
 
 type processPod struct {
+	container string // Spec.Container
 	// announces: nothing is asked before the pod has said where it listens.
 	// The port that it was offered may be somebody else's by then.
 	announces bool
@@ -283,7 +286,7 @@ func (p *processPod) ended() {
 }
 
 func (p *processPod) exitError(err error) error {
-	e := &ExitError{Container: "server", State: "Terminated", Reason: "Completed", Message: p.log.lastWords(512)}
+	e := &ExitError{Container: cmp.Or(p.container, "server"), State: "Terminated", Reason: "Completed", Message: p.log.lastWords(512)}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		e.Reason, e.ExitCode = "Error", exit.ExitCode()

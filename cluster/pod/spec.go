@@ -262,7 +262,7 @@ func checkResources(path string, r *corev1.ResourceRequirements, bad complain) {
 
 // containerSpec takes what a runtime needs of a checked container.
 func containerSpec(c *corev1.Container) Spec {
-	s := Spec{Image: c.Image, Command: c.Command, Args: c.Args, Env: containerEnv(c), Resources: c.Resources}
+	s := Spec{Container: c.Name, Image: c.Image, Command: c.Command, Args: c.Args, Env: containerEnv(c), Resources: c.Resources}
 	s.Probe = Probe{Timeout: DefaultProbeTimeout, Period: DefaultProbePeriod}
 	if p := c.ReadinessProbe; p != nil {
 		s.Probe.Path = "/" + strings.TrimPrefix(p.HTTPGet.Path, "/")
