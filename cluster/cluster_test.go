@@ -895,27 +895,27 @@ func TestStopDoesNotWaitForAStalledUpload(t *testing.T) {
 }
 
 func TestInitEndsWhenTheClientHangsUp(t *testing.T) {
-	c := start(t, 1, 2)
+	c := start(t, 2, 2)
 	s := spec("", "deaf", "hpush")
 	s.Name, s.ID = "", "etl-deaf" // the old dialect waits for ever
-	ctx, cancel := context.WithCancel(t.Context())
-	failed := make(chan error, 1)
-	go func() {
-		_, err := c.Client.InitETL(ctx, s)
-		failed <- err
-	}()
-	stage := func() string {
-		d, err := c.Client.ETL(t.Context(), "etl-deaf")
-		if err != nil {
-			return ""
-		}
-		return d.Stage + " " + d.Reason
+	is := func() string {
+		is, reason := stage(t, c, "etl-deaf")
+		return is + " " + reason
 	}
-	require.Eventually(t, func() bool { return stage() == "Initializing " }, 10*time.Second, 5*time.Millisecond)
-	cancel()
-	require.ErrorIs(t, <-failed, context.Canceled)
-	require.Eventually(t, func() bool { return strings.HasPrefix(stage(), "Aborted the client hung up") }, 10*time.Second, 5*time.Millisecond)
-	require.NoError(t, c.Client.DeleteETL(t.Context(), "etl-deaf"))
+	for _, id := range []string{"prx00001", "prx00002"} { // the primary, and one that passes it on
+		client := clientOf(t, c, id)
+		ctx, cancel := context.WithCancel(t.Context())
+		failed := make(chan error, 1)
+		go func() {
+			_, err := client.InitETL(ctx, s)
+			failed <- err
+		}()
+		require.Eventually(t, func() bool { return is() == "Initializing " }, patience, 5*time.Millisecond)
+		cancel()
+		require.ErrorIs(t, <-failed, context.Canceled)
+		require.Eventually(t, func() bool { return strings.HasPrefix(is(), "Aborted the client hung up") }, patience, 5*time.Millisecond, id)
+		require.NoError(t, c.Client.DeleteETL(t.Context(), "etl-deaf"))
+	}
 	s.InitTimeout = api.Duration(300 * time.Millisecond)
 	_, err := c.Client.InitETL(t.Context(), s)
 	require.ErrorContains(t, err, "init timeout of 300ms")

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"github.com/etlbench/etlbench/cluster/api"
-	"github.com/etlbench/etlbench/cluster/comm"
 	"github.com/etlbench/etlbench/cluster/meta"
 	"github.com/etlbench/etlbench/cluster/pod"
 )
@@ -129,34 +127,18 @@ type etlRef struct {
 	Usage  bool   `json:"usage,omitempty"` // tell that as well
 }
 
-// gonePoll is how often a client that waits for its ETL is looked after.
-const gonePoll = 200 * time.Millisecond
-
 // startFor starts an ETL for a client, which ends the start by hanging up.
 func (p *Proxy) startFor(ctx *fasthttp.RequestCtx, e meta.ETL) error {
-	done, watched := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(watched)
-		tick := time.NewTicker(gonePoll)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-			}
-			if comm.ClientGone(ctx) {
-				if err := p.stopETL(e.Spec.ETLName(), e, "the client hung up while it started"); err != nil {
-					p.log.Warn("stop", keyETL, e.Spec.ETLName(), keyErr, err)
-				}
-				return
-			}
+	stop := p.watchClient(ctx, func() {
+		if p.ctx.Err() != nil {
+			return // the node stops, and so does the start
 		}
-	}()
-	err := p.startETL(e)
-	close(done)
-	<-watched // it looks at ctx, which ends with the handler
-	return err
+		if err := p.stopETL(e.Spec.ETLName(), e, "the client hung up while it started"); err != nil {
+			p.log.Warn("stop", keyETL, e.Spec.ETLName(), keyErr, err)
+		}
+	})
+	defer stop()
+	return p.startETL(e)
 }
 
 // startETL starts an ETL that the state has as Initializing. When one target
