@@ -118,9 +118,12 @@ func environment(t *testing.T, rt pod.Runtime, progs Programs) {
 }
 
 func crash(t *testing.T, rt pod.Runtime, progs Programs) {
-	_, err := start(t, rt, progs.Crash, "crash")
+	s := progs.Crash
+	s.Container = "main"
+	_, err := start(t, rt, s, "crash")
 	var exit *pod.ExitError
 	require.ErrorAs(t, err, &exit)
+	require.Equal(t, "main", exit.Container)
 	require.Equal(t, 3, exit.ExitCode)
 	require.ErrorContains(t, err, "cannot go on")
 	list, err := rt.List(t.Context())
