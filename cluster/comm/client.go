@@ -81,7 +81,7 @@ func (c *client) do(ctx context.Context, r call) (*http.Response, error) {
 			// fresh one tells a stale connection from a dead pod.
 			c.closeIdle()
 		case !isReset(err) || !wait(ctx):
-			return nil, c.explain(ctx, err)
+			return nil, c.gaveUp(ctx, err)
 		}
 	}
 }
@@ -123,9 +123,18 @@ func (c *client) dial(ctx context.Context) (net.Conn, error) {
 			return conn, nil
 		}
 		if !wait(ctx) {
-			return nil, c.explain(ctx, err)
+			return nil, c.gaveUp(ctx, err)
 		}
 	}
+}
+
+// gaveUp is the error of a pod that is not asked again: when that is because
+// ctx has ended, with what was wrong until then.
+func (c *client) gaveUp(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return fmt.Errorf("%w (%w)", cause, err)
+	}
+	return c.explain(ctx, err)
 }
 
 // newBackOff returns a function that waits before the next of at most n

@@ -205,6 +205,9 @@ func TestConnectingIsTriedAgain(t *testing.T) {
 		link := typ.Dial(gone.URL, comm.Options{Retries: 10})
 		_, err = link.Offline(ctx, comm.Request{Bucket: "b", Name: "o", Uname: api.AIS("b").Uname("o")})
 		require.ErrorContains(t, err, "the pod has died", "and it is tried until then")
+		if name != "ws" {
+			require.ErrorContains(t, err, "connection refused")
+		}
 		cancel()
 		require.NoError(t, link.Close())
 	}
