@@ -18,6 +18,7 @@ import (
 
 	"github.com/etlbench/etlbench/cluster/api"
 	"github.com/etlbench/etlbench/cluster/meta"
+	"github.com/etlbench/etlbench/cluster/pod"
 	"github.com/etlbench/etlbench/cluster/store"
 )
 
@@ -216,14 +217,18 @@ func FuzzInit(f *testing.F) {
 	f.Add([]byte(`{"id":"etl-md5","spec":"` + "a2luZDogUG9k" + `","communication":"hpush://","timeout":"5m"}`))
 	f.Add([]byte(`{"name":"etl-md5","runtime":{"image":"x","env":[{"name":"a"}]},"init_timeout":"45s"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		var s api.ETLSpec
-		if json.Unmarshal(body, &s) != nil {
+		s, err := api.ParseETLSpec(body)
+		if err != nil {
 			return
 		}
-		if p, err := planETL(s); err == nil {
-			_, err = planETL(p.spec)
-			require.NoError(t, err)
+		p, err := planETL(s)
+		if err != nil {
+			require.ErrorIs(t, err, pod.ErrSpec)
+			require.NotContains(t, err.Error(), "\n")
+			return
 		}
+		_, err = planETL(p.spec)
+		require.NoError(t, err)
 	})
 }
 
