@@ -161,6 +161,9 @@ func (p *Proxy) startETL(e meta.ETL) error {
 			return p.peers.call(ctx, t.ControlNet.URL, pathETLStart, etlRef{Name: name, XactID: e.XactID}, nil)
 		}))
 	}
+	if err != nil && p.state().ETLs[name].XactID != e.XactID {
+		err = p.errAborted(name) // what targets say of it is of no interest
+	}
 	stage := meta.SetETL{Name: name, XactID: e.XactID, Secret: e.Secret, Stage: api.StageRunning, If: e.XactID}
 	if err != nil {
 		p.log.Warn("init", keyETL, name, keyErr, err)
@@ -173,7 +176,7 @@ func (p *Proxy) startETL(e meta.ETL) error {
 		if errors.Is(serr, meta.ErrNotFound) {
 			// A pod died or somebody deleted the ETL between its start and now.
 			p.stopPods(name, e.XactID)
-			err = api.Errorf(fasthttp.StatusBadRequest, api.KindETL, "%s: etl job %s was aborted while it started: %s", p.name(), name, p.reason(name))
+			err = p.errAborted(name)
 		}
 	}
 	var refused *api.Error
@@ -183,11 +186,14 @@ func (p *Proxy) startETL(e meta.ETL) error {
 	return err
 }
 
-func (p *Proxy) reason(name string) string {
-	if r := p.state().ETLs[name].Reason; r != "" {
-		return r
+// errAborted is what a start comes to whose ETL has died, or that somebody
+// stopped or deleted meanwhile.
+func (p *Proxy) errAborted(name string) error {
+	reason := p.state().ETLs[name].Reason
+	if reason == "" {
+		reason = "it was stopped"
 	}
-	return "it was stopped"
+	return api.Errorf(fasthttp.StatusBadRequest, api.KindETL, "%s: etl job %s was aborted while it started: %s", p.name(), name, reason)
 }
 
 // stopPods stops a run's pods wherever they are.
