@@ -82,9 +82,12 @@ var transforms = map[string]comm.Transform{
 func transformer(name string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	if name == "deaf" {
+	switch name {
+	case "deaf":
 		<-ctx.Done() // never ready
 		return 0
+	case "wire":
+		return wirePod(ctx)
 	}
 	t := transforms[name]
 	if argv := os.Args[1:]; name == "shim" {
@@ -126,12 +129,17 @@ func pods(t testing.TB) func(dir string) (pod.Runtime, error) {
 		images["test/"+name] = pod.Image{Entrypoint: []string{self}, Env: map[string]string{roleEnv: name}, Announces: true}
 	}
 	images["test/deaf"] = pod.Image{Entrypoint: []string{self}, Env: map[string]string{roleEnv: "deaf"}}
+	images["test/wire"] = pod.Image{Entrypoint: []string{self}, Env: map[string]string{roleEnv: "wire"}, Announces: true}
 	images["test/shim"] = pod.Image{Env: map[string]string{roleEnv: "shim"}}
 	return func(dir string) (pod.Runtime, error) {
 		return pod.NewProcess(pod.ProcessConfig{Dir: dir, Images: images, Shim: []string{self}, Node: "here",
 			Log: slog.New(slog.DiscardHandler),
-			Code: func(pod.Spec) (pod.Image, error) {
-				return pod.Image{}, errors.New("no interpreters in this test")
+			// Code, whatever it says, is md5: interpreters are another package's.
+			Code: func(s pod.Spec) (pod.Image, error) {
+				if s.Runtime != "python3" {
+					return pod.Image{}, fmt.Errorf("no interpreters in this test for %s", s.Runtime)
+				}
+				return pod.Image{Entrypoint: []string{"env", roleEnv + "=md5", self}, Announces: true}, nil
 			}})
 	}
 }
@@ -715,7 +723,8 @@ func TestTargetThatComesBack(t *testing.T) {
 	require.NoError(t, c.StartTarget(0))
 	require.Eventually(t, func() bool {
 		d, err := c.Client.ETL(ctx, "etl-md5")
-		return err == nil && d.Stage == "Aborted" && strings.Contains(d.Reason, "t[tgt00001] joined the cluster")
+		// Or unreachable, when its absence was noticed.
+		return err == nil && d.Stage == "Aborted" && strings.Contains(d.Reason, "t[tgt00001] ")
 	}, 10*time.Second, 10*time.Millisecond)
 	for i := range 20 {
 		require.Eventually(t, func() bool {
@@ -888,27 +897,27 @@ func TestStopDoesNotWaitForAStalledUpload(t *testing.T) {
 }
 
 func TestInitEndsWhenTheClientHangsUp(t *testing.T) {
-	c := start(t, 1, 2)
+	c := start(t, 2, 2)
 	s := spec("", "deaf", "hpush")
 	s.Name, s.ID = "", "etl-deaf" // the old dialect waits for ever
-	ctx, cancel := context.WithCancel(t.Context())
-	failed := make(chan error, 1)
-	go func() {
-		_, err := c.Client.InitETL(ctx, s)
-		failed <- err
-	}()
-	stage := func() string {
-		d, err := c.Client.ETL(t.Context(), "etl-deaf")
-		if err != nil {
-			return ""
-		}
-		return d.Stage + " " + d.Reason
+	is := func() string {
+		is, reason := stage(t, c, "etl-deaf")
+		return is + " " + reason
 	}
-	require.Eventually(t, func() bool { return stage() == "Initializing " }, 10*time.Second, 5*time.Millisecond)
-	cancel()
-	require.ErrorIs(t, <-failed, context.Canceled)
-	require.Eventually(t, func() bool { return strings.HasPrefix(stage(), "Aborted the client hung up") }, 10*time.Second, 5*time.Millisecond)
-	require.NoError(t, c.Client.DeleteETL(t.Context(), "etl-deaf"))
+	for _, id := range []string{"prx00001", "prx00002"} { // the primary, and one that passes it on
+		client := clientOf(t, c, id)
+		ctx, cancel := context.WithCancel(t.Context())
+		failed := make(chan error, 1)
+		go func() {
+			_, err := client.InitETL(ctx, s)
+			failed <- err
+		}()
+		require.Eventually(t, func() bool { return is() == "Initializing " }, patience, 5*time.Millisecond)
+		cancel()
+		require.ErrorIs(t, <-failed, context.Canceled)
+		require.Eventually(t, func() bool { return strings.HasPrefix(is(), "Aborted the client hung up") }, patience, 5*time.Millisecond, id)
+		require.NoError(t, c.Client.DeleteETL(t.Context(), "etl-deaf"))
+	}
 	s.InitTimeout = api.Duration(300 * time.Millisecond)
 	_, err := c.Client.InitETL(t.Context(), s)
 	require.ErrorContains(t, err, "init timeout of 300ms")

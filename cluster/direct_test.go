@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,7 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/etlbench/etlbench/cluster"
 	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/pod"
 )
 
 // commTypes are all, with what each may be told of a pod.
@@ -106,9 +109,33 @@ func TestPipelines(t *testing.T) {
 	}
 }
 
+// elsewhereRuntime is a runtime whose pods may not see the objects' folder.
+type elsewhereRuntime struct {
+	pod.Runtime
+	elsewhere *bool
+}
+
+func (r elsewhereRuntime) Start(ctx context.Context, s pod.Spec) (pod.Pod, error) {
+	if s.Reads != "" && *r.elsewhere {
+		s.Reads += "/not here"
+	}
+	return r.Runtime.Start(ctx, s)
+}
+
 func TestArgumentFQN(t *testing.T) {
-	c := filled(t, "a b", "d/%41")
+	elsewhere := false
+	here := pods(t)
+	c := start(t, 1, 3, func(cfg *cluster.LocalConfig) {
+		cfg.Pods = func(dir string) (pod.Runtime, error) {
+			rt, err := here(dir)
+			return elsewhereRuntime{rt, &elsewhere}, err
+		}
+	})
 	ctx := t.Context()
+	require.NoError(t, c.Client.CreateBucket(ctx, api.AIS("src")))
+	for _, name := range []string{"a b", "d/%41"} {
+		put(t, c, "src", name, []byte(name))
+	}
 	for _, commType := range commTypes {
 		s := spec("etl-fqn", "echo", commType)
 		s.Argument = "fqn"
@@ -124,9 +151,22 @@ func TestArgumentFQN(t *testing.T) {
 		}
 		require.NoError(t, c.Client.DeleteETL(ctx, "etl-fqn"))
 	}
+	elsewhere = true
 	s := spec("etl-fqn", "echo", "hpush")
-	s.Argument = "file"
+	s.Argument = "fqn"
 	_, err := c.Client.InitETL(ctx, s)
+	require.ErrorIs(t, err, api.ErrBadRequest)
+	require.ErrorContains(t, err, "argument: the pod cannot read the objects' folder")
+	d, err := c.Client.ETL(ctx, "etl-fqn")
+	require.NoError(t, err)
+	require.Equal(t, api.StageAborted, d.Stage)
+	s.Argument, s.Name = "", "etl-bytes"
+	_, err = c.Client.InitETL(ctx, s)
+	require.NoError(t, err, "bytes need no folder")
+
+	s = spec("etl-file", "echo", "hpush")
+	s.Argument = "file"
+	_, err = c.Client.InitETL(ctx, s)
 	require.ErrorContains(t, err, `argument: "file", must be`)
 	s = spec("etl-ws", "echo", "ws")
 	s.DirectPut = false

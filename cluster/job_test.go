@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"strings"
@@ -123,6 +124,7 @@ func TestListedJobs(t *testing.T) {
 		{"names", api.TransformMsg{Objects: []string{"s-1", "t/2"}}, "s-1 t/2"},
 		{"template, of which some are missing", api.TransformMsg{Template: "s-{1..10}"}, "s-1 s-10 s-2"},
 		{"prefix", api.TransformMsg{Template: "t/", Prepend: "x-"}, "x-t/1 x-t/2"},
+		{"not below", api.TransformMsg{Template: "*", NonRecursive: true}, "s-1 s-10 s-2"},
 		{"everything", api.TransformMsg{}, "s-1 s-10 s-2 t/1 t/2"},
 	}
 	for _, tt := range tests {
@@ -285,6 +287,9 @@ func TestJobQueries(t *testing.T) {
 		{api.JobQuery{ID: copied}, []string{copied}},
 		{api.JobQuery{Bck: &api.Bucket{Name: "dst"}}, []string{copied}},
 		{api.JobQuery{Bck: &api.Bucket{}}, []string{xact, id, copied}},
+		{api.JobQuery{Buckets: []api.Bucket{src}}, []string{id, copied}},
+		{api.JobQuery{Buckets: []api.Bucket{src, {Name: "dst"}}}, []string{copied}},
+		{api.JobQuery{ID: "etl-fail"}, []string{xact}},
 	} {
 		list, err := c.Client.Jobs(ctx, tt.q)
 		require.NoError(t, err)
@@ -326,4 +331,18 @@ func TestJobIsStopped(t *testing.T) {
 	require.Equal(t, "user abort", st.Err)
 	_, err = get(t, c, "src", "o1", url.Values{})
 	require.NoError(t, err)
+
+	// Stopping an ETL aborts the jobs that use it, deleting it likewise.
+	for _, end := range []func(context.Context, string) error{c.Client.StopETL, c.Client.DeleteETL} {
+		id, err := c.Client.TransformBucket(ctx, api.AIS("src"), api.AIS("dst"), api.TransformMsg{ID: "etl-hang"})
+		require.NoError(t, err)
+		require.NoError(t, end(ctx, "etl-hang"))
+		require.ErrorContains(t, c.Client.WaitJob(ctx, id), "ETL etl-hang was stopped")
+		st, err := c.Client.JobStatus(ctx, id)
+		require.NoError(t, err)
+		require.True(t, st.Aborted)
+		if _, err := c.Client.StartETL(ctx, "etl-hang"); err != nil {
+			require.ErrorIs(t, err, api.ErrNotFound)
+		}
+	}
 }

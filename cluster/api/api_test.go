@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"net/url"
 	"os"
 	"strconv"
 	"testing"
@@ -132,4 +133,29 @@ func TestErrorCrossesTheWire(t *testing.T) {
 	require.ErrorIs(t, back, api.ErrBucketNotFound)
 	require.NotErrorIs(t, back, api.ErrExists)
 	require.Equal(t, "status 502: <html>", api.ParseError(502, []byte("<html>")).Error())
+}
+
+// FuzzNames: names that are taken stay themselves on every way that they go.
+func FuzzNames(f *testing.F) {
+	f.Add("b", "d/a b#%2F", "Etl_MD-5")
+	f.Add("a..b", "../x", "-abcdef")
+	f.Fuzz(func(t *testing.T, bucket, object, etl string) {
+		if api.CheckBucketName(bucket) == nil {
+			b, o, err := api.ParseUname(api.AIS(bucket).Uname(object))
+			require.NoError(t, err)
+			require.Equal(t, [2]string{bucket, object}, [2]string{b, o})
+			if api.CheckObjectName(object) == nil {
+				u, err := url.Parse("http://h" + api.ObjectPath(api.AIS(bucket), object))
+				require.NoError(t, err)
+				require.Equal(t, api.PathObjects+"/"+bucket+"/"+object, u.Path)
+			}
+		}
+		if b, _, err := api.ParseUname(object); err == nil {
+			require.NoError(t, api.CheckBucketName(b))
+		}
+		if api.CheckNewETLName(etl, true) == nil || api.CheckNewETLName(etl, false) == nil {
+			require.NoError(t, api.CheckETLName(etl))
+			require.Regexp(t, `^[a-z0-9][a-z0-9-]*-t1$`, api.PodName(etl, "T1"), "a name for a folder and for Kubernetes")
+		}
+	})
 }

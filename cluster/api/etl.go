@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -95,8 +96,21 @@ type ETLSpec struct {
 	// file's path. "url" is what hpull pods get anyway.
 	Argument string   `json:"argument,omitempty"`
 	Env      []EnvVar `json:"env,omitempty"`
-	// Resources are what pods may take of their machine, as Kubernetes has it.
+	// Resources are the container's, in the form of Kubernetes.
 	Resources json.RawMessage `json:"resources,omitempty"`
+}
+
+// ParseETLSpec reads the body of PUT /v1/etl. Its error names every field that
+// is wrong.
+func ParseETLSpec(data []byte) (s ETLSpec, err error) {
+	if err = json.Unmarshal(data, &s); err == nil {
+		return s, nil
+	}
+	problems := FieldProblems("", data, func(b []byte) error { return json.Unmarshal(b, new(ETLSpec)) })
+	if len(problems) > 0 {
+		err = errors.New(strings.Join(problems, "; "))
+	}
+	return s, err
 }
 
 // ArgumentFQN is the Argument of ETLs that read the objects' files.

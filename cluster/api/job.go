@@ -34,6 +34,8 @@ type JobQuery struct {
 	Kind   string  `json:"kind,omitempty"`
 	Active *bool   `json:"show_active,omitempty"` // true: only what has not ended
 	Bck    *Bucket `json:"bck,omitempty"`         // that it reads or writes
+	// Buckets are several such.
+	Buckets []Bucket `json:"buckets,omitempty"`
 	// Node, or DaemonID as the Python SDK calls it, is the only target to ask.
 	Node     string `json:"node,omitempty"`
 	DaemonID string `json:"DaemonID,omitempty"`
@@ -47,9 +49,20 @@ func (q *JobQuery) Target() string { return cmp.Or(q.Node, q.DaemonID) }
 
 // Matches tells whether a query selects a job.
 func (q *JobQuery) Matches(s *Snap) bool {
-	of := func(b Bucket) bool { return b.Name == q.Bck.Name }
-	return (q.ID == "" || q.ID == s.ID) && (q.Kind == "" || q.Kind == s.Kind) &&
-		(q.Bck == nil || q.Bck.Name == "" || of(s.Bck) || of(s.SrcBck) || of(s.DstBck))
+	if q.ID != "" && q.ID != s.ID || q.Kind != "" && q.Kind != s.Kind || q.Bck != nil && !s.about(q.Bck.Name) {
+		return false
+	}
+	for _, b := range q.Buckets {
+		if !s.about(b.Name) {
+			return false
+		}
+	}
+	return true
+}
+
+// about tells whether a job reads or writes a bucket; "" is any.
+func (s *Snap) about(bucket string) bool {
+	return bucket == "" || s.Bck.Name == bucket || s.SrcBck.Name == bucket || s.DstBck.Name == bucket
 }
 
 // JobStatus is the reply to what=status. EndTime is Unix nanoseconds, 0 while

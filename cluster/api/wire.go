@@ -1,5 +1,7 @@
 package api
 
+import "encoding/json"
+
 // URL paths, without the host.
 const (
 	PathBuckets = "/v1/buckets"
@@ -123,4 +125,6 @@ type ActMsg struct {
 type EnvVar struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+	// ValueFrom is there to be refused: what it refers to is Kubernetes' own.
+	ValueFrom json.RawMessage `json:"valueFrom,omitempty"`
 }

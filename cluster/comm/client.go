@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -57,12 +58,13 @@ type call struct {
 	method, target string // target: escaped path and query
 	open           func() (Object, error)
 	stops          []string // where the result goes: Ais-Node-Url
+	header         http.Header
 }
 
 // do sends a request and returns the reply once its header is there. Closing
 // the body ends the exchange; ctx ends it at any time.
 func (c *client) do(ctx context.Context, r call) (*http.Response, error) {
-	for {
+	for wait := newBackOff(c.retries); ; {
 		conn, err := c.get(ctx)
 		if err != nil {
 			return nil, err
@@ -72,13 +74,24 @@ func (c *client) do(ctx context.Context, r call) (*http.Response, error) {
 			return resp, nil
 		}
 		conn.Close()
-		// The pod may have closed an idle connection just as we took it. A
-		// fresh one tells a stale connection from a dead pod.
-		if !conn.reused || !errors.Is(err, errStale) || ctx.Err() != nil {
+		switch {
+		case !errors.Is(err, errStale) || ctx.Err() != nil:
 			return nil, err
+		case conn.reused:
+			// The pod may have closed an idle connection just as we took it. A
+			// fresh one tells a stale connection from a dead pod.
+			c.closeIdle()
+		case !isReset(err) || !wait(ctx):
+			return nil, c.gaveUp(ctx, err)
 		}
-		c.closeIdle()
 	}
+}
+
+// isReset tells a connection that broke from one that the pod closed in good
+// order: transformers of 2022 do that with an object that they fail on, and
+// would fail again.
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // errStale marks failures before the first byte of a reply.
@@ -110,9 +123,18 @@ func (c *client) dial(ctx context.Context) (net.Conn, error) {
 			return conn, nil
 		}
 		if !wait(ctx) {
-			return nil, c.explain(ctx, err)
+			return nil, c.gaveUp(ctx, err)
 		}
 	}
+}
+
+// gaveUp is the error of a pod that is not asked again: when that is because
+// ctx has ended, with what was wrong until then.
+func (c *client) gaveUp(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return fmt.Errorf("%w (%w)", cause, err)
+	}
+	return c.explain(ctx, err)
 }
 
 // newBackOff returns a function that waits before the next of at most n
@@ -179,6 +201,9 @@ func (c *client) exchange(ctx context.Context, conn *clientConn, r call) (*http.
 
 // explain blames the pod for a failure that neither ctx nor the source caused.
 func (c *client) explain(ctx context.Context, err error) error {
+	if errors.Is(err, ErrPod) && ctx.Err() == nil {
+		return err
+	}
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
@@ -231,6 +256,7 @@ func send(conn *clientConn, host string, r call) (*sending, error) {
 	if len(r.stops) > 0 {
 		fmt.Fprintf(&head, "%s: %s\r\n", hdrNodeURL, strings.Join(r.stops, ","))
 	}
+	_ = r.header.Write(&head) // nothing is in the way of a buffer
 	if r.open == nil {
 		if r.method != http.MethodGet {
 			head.WriteString("Content-Length: 0\r\n")

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -55,8 +56,8 @@ type Options struct {
 	// Command is the container's own command, which a PerObject type repeats
 	// to the shim for the sake of published images. Ours ignores it.
 	Command []string
-	// Retries is how often a pod that takes no connection is asked again,
-	// after a second at first and then longer.
+	// Retries is how often a pod that takes no connection, or breaks it before
+	// it has answered, is asked again, after a second at first and then longer.
 	Retries int
 	// Dial connects to the pod; nil connects by TCP. What it returns may be a
 	// net.Conn that watches the bytes.
@@ -100,9 +101,11 @@ type Request struct {
 	// other: base URLs of pods, and of a target the URL of the object. It may
 	// ignore them and answer with the result.
 	Stops []string
-	// Query is the client's raw query without what selects the ETL, for types
-	// that pass the client's request on.
-	Query string
+	// Query is the client's raw query without what selects the ETL, and Header
+	// makes the headers that may be passed on, for types that pass the client's
+	// request on; nil for none.
+	Query  string
+	Header func() http.Header
 }
 
 // Object is an open source object.
@@ -116,7 +119,11 @@ type Reply struct {
 	Body        io.ReadCloser // the caller closes it, also to give the connection back
 	Size        int64         // bytes, -1 when unknown
 	ContentType string        // as the pod said; "" when it did not, or when only its bytes count
-	Redirect    string        // send the client here (307)
+	// Status and Header are the pod's own of a reply that is passed on as it
+	// is; 0 and nil of a result. Header has none of the connection's.
+	Status   int
+	Header   http.Header
+	Redirect string // send the client here (307)
 	// Delivered: the result is at the last of Request.Stops, Size bytes of it.
 	Delivered bool
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/valyala/fasthttp"
 )
@@ -58,6 +59,24 @@ func (s *Server) stops(header string) []string {
 	return list
 }
 
+// checkStops refuses stops of which one is no URL, and gives the first one's.
+// The others go into a header as they are.
+func checkStops(stops []string) (first *url.URL, err error) {
+	for i, stop := range stops {
+		u, err := url.Parse(stop)
+		if err != nil || hasControl(stop) || u.Host == "" || u.Scheme != "http" {
+			return nil, &TransformError{Status: http.StatusBadRequest, Text: fmt.Sprintf("%s: %q is not a URL", hdrNodeURL, stop)}
+		}
+		if i == 0 {
+			first = u
+		}
+	}
+	return first, nil
+}
+
+// hasControl tells whether a text could end a header's line, or garble it.
+func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }
+
 // isTarget tells the URL of an object on a target from a pod's, which has no
 // path.
 func isTarget(u *url.URL) bool { return strings.Trim(u.Path, "/") != "" }
@@ -79,9 +98,9 @@ func (s *Server) pass(ctx context.Context, stops []string, path string, o Info, 
 			result.Body.Close()
 		}
 	}()
-	u, err := url.Parse(stops[0])
-	if err != nil || u.Host == "" || u.Scheme != "http" {
-		return passed{}, &TransformError{Status: http.StatusBadRequest, Text: fmt.Sprintf("%s: %q is not a URL", hdrNodeURL, stops[0])}
+	u, err := checkStops(stops)
+	if err != nil {
+		return passed{}, err
 	}
 	c := call{method: http.MethodPut, open: func() (Object, error) {
 		// Once only: what was read of a result cannot be read again.
@@ -91,15 +110,8 @@ func (s *Server) pass(ctx context.Context, stops []string, path string, o Info, 
 		counted.opened = true
 		return Object{Body: counted, Size: result.Size}, nil
 	}}
-	if isTarget(u) {
-		// The target's own part of the path holds the secret, which only its
-		// pods know.
-		if s.source == nil {
-			return passed{}, errors.New("this transformer does not know its target: AIS_TARGET_URL is not set")
-		}
-		c.target = s.source.base + u.EscapedPath() + "?" + u.RawQuery
-	} else {
-		c.target, c.stops = path+query(nil, Request{Args: o.Args}, false), stops[1:]
+	if c.target, c.stops, err = s.nextTarget(u, stops, path, o); err != nil {
+		return passed{}, err
 	}
 	resp, err := s.next.client(u.Host).do(ctx, c)
 	if errors.Is(err, ErrPod) && counted.n == 0 {
@@ -114,6 +126,19 @@ func (s *Server) pass(ctx context.Context, stops []string, path string, o Info, 
 	}
 	r, err := reply(resp, stops)
 	return passed{body: r.Body, size: r.Size, delivered: r.Delivered}, err
+}
+
+// nextTarget is what is asked of the first stop, and the stops behind it.
+func (s *Server) nextTarget(u *url.URL, stops []string, path string, o Info) (target string, more []string, err error) {
+	if !isTarget(u) {
+		return path + query(nil, Request{Args: o.Args}, false), stops[1:], nil
+	}
+	// The target's own part of the path holds the secret, which only its pods
+	// know.
+	if s.source == nil {
+		return "", nil, errors.New("this transformer does not know its target: AIS_TARGET_URL is not set")
+	}
+	return s.source.base + u.EscapedPath() + "?" + u.Query().Encode(), nil, nil
 }
 
 // countingBody counts what is read of a result.

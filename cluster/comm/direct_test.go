@@ -205,6 +205,9 @@ func TestConnectingIsTriedAgain(t *testing.T) {
 		link := typ.Dial(gone.URL, comm.Options{Retries: 10})
 		_, err = link.Offline(ctx, comm.Request{Bucket: "b", Name: "o", Uname: api.AIS("b").Uname("o")})
 		require.ErrorContains(t, err, "the pod has died", "and it is tried until then")
+		if name != "ws" {
+			require.ErrorContains(t, err, "connection refused")
+		}
 		cancel()
 		require.NoError(t, link.Close())
 	}
@@ -229,4 +232,101 @@ func TestLinksConnectByTheirDialer(t *testing.T) {
 		}
 		require.EqualValues(t, 1, dials.Load(), "one connection serves both")
 	})
+}
+
+// answering takes connections and does with the n-th of them, from 1 on, what
+// do says; it tells how many there were.
+func answering(t *testing.T, do func(n int32, c *net.TCPConn)) (base string, taken *atomic.Int32) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	taken = new(atomic.Int32)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 4096))
+			do(taken.Add(1), c.(*net.TCPConn))
+			c.Close()
+		}
+	}()
+	t.Cleanup(func() { ln.Close(); <-done })
+	return "http://" + ln.Addr().String(), taken
+}
+
+// TestPodThatBreaksConnections holds what is asked again: a broken connection
+// is, a pod that hangs up in good order is not, and neither is one that takes
+// too long.
+func TestPodThatBreaksConnections(t *testing.T) {
+	reply := func(c *net.TCPConn) { _, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") }
+	tests := []struct {
+		name  string
+		first func(ctx context.Context, c *net.TCPConn)
+		asked int32
+		err   string
+	}{
+		{"reset", func(_ context.Context, c *net.TCPConn) { _ = c.SetLinger(0) }, 2, ""},
+		{"closed", func(context.Context, *net.TCPConn) {}, 1, "EOF"},
+		{"silent", func(ctx context.Context, _ *net.TCPConn) { <-ctx.Done() }, 1, "the object timeout"},
+	}
+	for _, name := range []string{"hpush", "hpull", "hrev", "io"} {
+		for _, tt := range tests {
+			t.Run(name+" "+tt.name, func(t *testing.T) {
+				t.Parallel()
+				limit := 20 * time.Second
+				if tt.name == "silent" {
+					limit = 50 * time.Millisecond
+				}
+				ctx, cancel := context.WithTimeoutCause(t.Context(), limit, errors.New("the object timeout"))
+				defer cancel()
+				base, taken := answering(t, func(n int32, c *net.TCPConn) {
+					if n == 1 {
+						tt.first(ctx, c)
+						return
+					}
+					reply(c)
+				})
+				typ, err := comm.Lookup(name)
+				require.NoError(t, err)
+				link := typ.Dial(base, comm.Options{Retries: 10})
+				defer link.Close()
+				opened := 0
+				r, err := link.Offline(ctx, comm.Request{Bucket: "b", Name: "o", Uname: "ais/@#/b/o", Open: func() (comm.Object, error) {
+					opened++
+					return comm.Object{Body: io.NopCloser(strings.NewReader("x")), Size: 1}, nil
+				}})
+				if tt.err != "" {
+					require.ErrorContains(t, err, tt.err)
+				} else {
+					require.NoError(t, err)
+					got, err := io.ReadAll(r.Body)
+					require.NoError(t, err)
+					require.NoError(t, r.Body.Close())
+					require.Equal(t, "ok", string(got))
+				}
+				require.Equal(t, tt.asked, taken.Load())
+				if name == "hpush" || name == "io" {
+					require.EqualValues(t, tt.asked, opened, "the object is sent anew")
+				}
+			})
+		}
+	}
+}
+
+func TestReplayOnlyOfWhatWasSent(t *testing.T) {
+	base, taken := answering(t, func(_ int32, c *net.TCPConn) {
+		_, _ = io.WriteString(c, "HTTP/1.1 503 X\r\nAis-Etl-Retry-Reason: direct-put-transient\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	})
+	typ, err := comm.Lookup("hpush")
+	require.NoError(t, err)
+	link := typ.Dial(base, comm.Options{})
+	defer link.Close()
+	_, err = link.Offline(t.Context(), comm.Request{Bucket: "b", Name: "o", Path: "/a/file"})
+	var refused *comm.TransformError
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, 503, refused.Status)
+	require.EqualValues(t, 1, taken.Load())
 }

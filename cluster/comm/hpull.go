@@ -34,13 +34,7 @@ func (p *puller) Inline(ctx context.Context, r Request) (Reply, error) {
 	if r.Query != "" {
 		path += "?" + r.Query
 	}
-	resp, err := p.c.do(ctx, call{method: http.MethodGet, target: path, stops: r.Stops})
-	if err != nil {
-		return Reply{}, err
-	}
-	rep, err := reply(resp, r.Stops)
-	rep.ContentType = resp.Header.Get("Content-Type")
-	return rep, err
+	return p.relay(ctx, path, r)
 }
 
 // Offline asks the pod.
@@ -50,6 +44,39 @@ func (p *puller) Offline(ctx context.Context, r Request) (Reply, error) {
 		return Reply{}, err
 	}
 	return reply(resp, r.Stops)
+}
+
+// relay passes a client's request on, and the reply back as it is. Only what
+// the pod calls an error is one.
+func (p *puller) relay(ctx context.Context, target string, r Request) (Reply, error) {
+	c := call{method: http.MethodGet, target: target, stops: r.Stops}
+	if r.Header != nil {
+		c.header = r.Header()
+		dropHeaders(c.header, "Host", "Expect", hdrNodeURL)
+	}
+	resp, err := p.c.do(ctx, c)
+	if err != nil {
+		return Reply{}, err
+	}
+	if resp.StatusCode >= http.StatusBadRequest || resp.StatusCode == http.StatusNoContent && len(r.Stops) > 0 {
+		return reply(resp, r.Stops)
+	}
+	dropHeaders(resp.Header, "Date")
+	return Reply{Body: resp.Body, Size: resp.ContentLength, ContentType: resp.Header.Get("Content-Type"),
+		Status: resp.StatusCode, Header: resp.Header}, nil
+}
+
+// dropHeaders takes out what is a connection's own, and others.
+func dropHeaders(h http.Header, others ...string) {
+	for _, list := range h["Connection"] {
+		for name := range strings.SplitSeq(list, ",") {
+			h.Del(strings.TrimSpace(name))
+		}
+	}
+	for _, name := range append([]string{"Connection", "Content-Length", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
+		"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}, others...) {
+		h.Del(name)
+	}
 }
 
 // Close drops idle connections.

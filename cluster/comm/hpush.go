@@ -37,7 +37,11 @@ func (p *pusher) Inline(ctx context.Context, r Request) (Reply, error) {
 	if r.Path != "" {
 		c.open = nil
 	}
-	for wait := newBackOff(replays); ; {
+	again := replays
+	if c.open == nil { // there is nothing that was lost on the way
+		again = 0
+	}
+	for wait := newBackOff(again); ; {
 		resp, err := p.c.do(ctx, c)
 		if err != nil {
 			return Reply{}, err

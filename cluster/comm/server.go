@@ -152,8 +152,11 @@ func (quiet) Printf(string, ...any) {}
 // serve answers, and tells who asks for it how long it took until the answer
 // began.
 func (s *Server) serve(ctx *fasthttp.RequestCtx) {
+	// Before: a transform may still read the body's trailer, which is put into
+	// the same header.
+	timing := string(ctx.Request.Header.Peek(api.HdrTiming)) == "1"
 	s.answer(ctx)
-	if string(ctx.Request.Header.Peek(api.HdrTiming)) == "1" {
+	if timing {
 		ctx.Response.Header.SetBytesV(api.HdrServerTiming, api.ServerTiming(nil, api.TimingPod, time.Since(ctx.Time())))
 	}
 }

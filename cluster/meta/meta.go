@@ -47,6 +47,9 @@ type Bucket struct {
 type ETL struct {
 	Spec   api.ETLSpec `json:"spec"`
 	XactID string      `json:"xact_id"` // of this run; "" once it is stopped
+	// Last is the xaction of the run before, for clients that ask what became
+	// of it by the ETL's name.
+	Last string `json:"last,omitempty"`
 	// Secret is part of the URL under which pods get objects.
 	Secret string `json:"secret"`
 	Stage  string `json:"stage"`
@@ -217,6 +220,9 @@ func setETL(old map[string]ETL, c SetETL) (map[string]ETL, error) {
 	e, ok := old[c.Name]
 	if !ok || c.If != "" && e.XactID != c.If {
 		return nil, fmt.Errorf("etl job %s %w", c.Name, ErrNotFound)
+	}
+	if e.XactID != "" && e.XactID != c.XactID {
+		e.Last = e.XactID
 	}
 	e.XactID, e.Secret, e.Stage, e.Reason = c.XactID, c.Secret, c.Stage, c.Reason
 	n := maps.Clone(old)

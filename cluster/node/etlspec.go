@@ -26,7 +26,7 @@ const (
 type plan struct {
 	spec   api.ETLSpec // normalised, as it is stored and shown
 	typ    comm.Type
-	pod    pod.Spec // without Name and the target's environment
+	pod    pod.Spec // without Name, and only with the environment that comes first
 	init   time.Duration
 	object time.Duration
 }
@@ -52,22 +52,17 @@ func (p *plan) describe() string {
 // maxChunk is the largest chunk_size.
 const maxChunk = 1 << 20
 
-// planETL checks an init message in any of its forms. It is pure: a target
-// plans again what the primary stored, with the same result.
+// planETL checks an init message in any of its forms, and says all that is
+// wrong with it at once. It is pure: a target plans again what the primary
+// stored, with the same result.
 func planETL(s api.ETLSpec) (*plan, error) {
-	name, old := s.ETLName(), s.ID != ""
-	if s.Name != "" && s.ID != "" && s.Name != s.ID {
-		return nil, badSpec("id is %q but name is %q: give one of them", s.ID, s.Name)
-	}
-	if name == "" {
-		return nil, badSpec("the ETL has no name: give \"name\" (or \"id\")")
-	}
-	if err := api.CheckNewETLName(name, old); err != nil {
-		return nil, badSpec("%v", err)
-	}
-	s.Name = name
 	p := &plan{spec: s}
-	var err error
+	var (
+		bad pod.SpecError
+		err error
+	)
+	old := s.ID != ""
+	bad.Take(p.setName(old))
 	switch {
 	case len(s.Code) > 0:
 		err = p.fromCode()
@@ -78,28 +73,74 @@ func planETL(s api.ETLSpec) (*plan, error) {
 	default:
 		err = badSpec("needs one of code, spec (a Pod) and runtime (an image)")
 	}
-	if err != nil {
+	bad.Take(err)
+	bad.Take(p.finish(old))
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
-	return p, p.finish(old)
+	return p, nil
+}
+
+// setName takes the name, in the dialect that it came in.
+func (p *plan) setName(old bool) error {
+	s := &p.spec
+	if s.Name != "" && s.ID != "" && s.Name != s.ID {
+		return badSpec("id: is %q but name is %q: give one of them", s.ID, s.Name)
+	}
+	key := "name"
+	if old {
+		key = "id"
+	}
+	s.Name = s.ETLName()
+	if s.Name == "" {
+		return badSpec("name: is required: the ETL has no name")
+	}
+	if err := api.CheckNewETLName(s.Name, old); err != nil {
+		return badSpec("%s: %v", key, err)
+	}
+	return nil
 }
 
 func badSpec(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", pod.ErrSpec, fmt.Sprintf(format, args...))
+	return &pod.SpecError{Problems: []string{fmt.Sprintf(format, args...)}}
 }
 
-// finish fills in what all forms share.
+// finish checks and fills in what all forms share. The type is not there when
+// it was wrong.
 func (p *plan) finish(old bool) error {
+	var bad pod.SpecError
 	s := &p.spec
 	s.Communication = p.typ.Name
 	if p.typ.NeedsDirectPut && !s.DirectPut {
-		return badSpec("communication: %s needs support_direct_put to be true", p.typ.Name)
+		bad.Add("communication", "%s needs support_direct_put to be true", p.typ.Name)
 	}
 	switch s.Argument {
 	case "", "url", api.ArgumentFQN:
 	default:
-		return badSpec("argument: %q, must be \"\", \"url\" or %q", s.Argument, api.ArgumentFQN)
+		bad.Add("argument", "%q, must be \"\", \"url\" or %q", s.Argument, api.ArgumentFQN)
 	}
+	bad.Take(pod.CheckEnv("", s.Env))
+	bad.Take(p.setResources())
+	p.setTimeouts(old)
+	p.pod.PerObject = p.typ.PerObject
+	return bad.Err()
+}
+
+// setResources takes the message's resources in place of the Pod's own.
+func (p *plan) setResources() error {
+	if raw := p.spec.Resources; len(raw) == 0 || string(raw) == "null" {
+		p.spec.Resources = nil
+		return nil
+	}
+	r, err := pod.ParseResources(p.spec.Resources)
+	if len(r.Limits) > 0 || len(r.Requests) > 0 {
+		p.pod.Resources = r
+	}
+	return err
+}
+
+func (p *plan) setTimeouts(old bool) {
+	s := &p.spec
 	if s.InitTimeout == 0 {
 		s.InitTimeout = s.Timeout
 	}
@@ -115,19 +156,17 @@ func (p *plan) finish(old bool) error {
 		p.object = defaultObject
 		s.ObjTimeout = api.Duration(p.object)
 	}
-	p.pod.PerObject = p.typ.PerObject
-	return nil
 }
 
 // setComm finds the communication type: the message's own, else the
 // annotation's, else hpush.
 func (p *plan) setComm(annotation string) (err error) {
-	name := p.spec.Communication
-	if name == "" {
-		name = annotation
+	name, path := p.spec.Communication, "communication"
+	if name == "" && annotation != "" {
+		name, path = annotation, "metadata.annotations."+pod.AnnotationComm
 	}
 	if p.typ, err = comm.Lookup(name); err != nil {
-		return badSpec("communication: %v", err)
+		return badSpec("%s: %v", path, err)
 	}
 	return nil
 }
@@ -137,25 +176,23 @@ func (p *plan) fromPod() error {
 	perObject := func(annotation string) bool {
 		return p.setComm(annotation) == nil && p.typ.PerObject
 	}
+	var bad pod.SpecError
 	parsed, err := pod.ParseYAML(p.spec.Spec, perObject)
-	if err != nil {
-		return err
+	bad.Take(err)
+	if parsed == nil {
+		return bad.Err()
 	}
-	if err := p.setComm(parsed.Comm); err != nil {
-		return err
-	}
+	bad.Take(p.setComm(parsed.Comm))
 	if parsed.DirectPut != "" {
-		direct, err := strconv.ParseBool(parsed.DirectPut)
-		if err != nil {
-			return badSpec("metadata.annotations.%s: %q is not true or false", pod.AnnotationDirectPut, parsed.DirectPut)
+		if p.spec.DirectPut, err = strconv.ParseBool(parsed.DirectPut); err != nil {
+			bad.Add("metadata.annotations."+pod.AnnotationDirectPut, "%q is not true or false", parsed.DirectPut)
 		}
-		p.spec.DirectPut = direct
 	}
 	if p.spec.InitTimeout == 0 && p.spec.Timeout == 0 {
 		p.spec.InitTimeout = api.Duration(parsed.Wait)
 	}
 	p.pod = parsed.Spec
-	return nil
+	return bad.Err()
 }
 
 // defaultProbe is the readiness probe of pods that are not given as YAML.
@@ -165,18 +202,22 @@ func defaultProbe() pod.Probe {
 
 // fromRuntime takes a runtime spec: an image with its command.
 func (p *plan) fromRuntime() error {
-	var r api.RuntimeSpec
-	if err := json.Unmarshal(p.spec.Runtime, &r); err != nil {
-		return badSpec("runtime: %v", err)
+	var (
+		r   api.RuntimeSpec
+		bad pod.SpecError
+	)
+	if err := pod.Decode("runtime", p.spec.Runtime, &r); err != nil {
+		bad.Take(err)
+	} else if r.Image == "" {
+		bad.Add("runtime.image", "is required")
 	}
-	if r.Image == "" {
-		return badSpec("runtime.image: is required")
-	}
+	bad.Take(pod.CheckEnv("runtime.", r.Env))
 	if len(p.spec.Resources) == 0 {
-		p.spec.Resources = json.RawMessage("{}") // as today's clients always send it
+		p.spec.Resources = []byte("{}") // as today's clients show it
 	}
-	p.pod = pod.Spec{Image: r.Image, Command: r.Command, Env: r.Env, Probe: defaultProbe()}
-	return p.setComm("")
+	p.pod = pod.Spec{Image: r.Image, Command: r.Command, Env: r.Env, Probe: defaultProbe(), Container: p.spec.Name}
+	bad.Take(p.setComm(""))
+	return bad.Err()
 }
 
 // runtimePattern is what a runtime of init code looks like. Whether there is

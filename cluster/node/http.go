@@ -72,6 +72,18 @@ func checkProvider(q url.Values) error {
 	}
 }
 
+// checkBucket is checkProvider for a bucket in a body.
+func checkBucket(b *api.Bucket) error {
+	if b == nil {
+		return nil
+	}
+	q := url.Values{api.QparamProvider: {b.Provider}}
+	if b.Namespace.UUID != "" || b.Namespace.Name != "" {
+		q.Set(api.QparamNamespace, "@"+b.Namespace.UUID+"#"+b.Namespace.Name)
+	}
+	return checkProvider(q)
+}
+
 // objectCall takes bucket, object and query of a call under /v1/objects.
 func objectCall(path, query string) (bucket, object string, q url.Values, err error) {
 	if bucket, object, err = objectPath(path); err != nil {

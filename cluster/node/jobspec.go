@@ -30,7 +30,7 @@ type bucketJob struct {
 	// choice.
 	Workers      int          `json:"workers"`
 	Continue     bool         `json:"continue"`      // after objects that fail
-	LatestVer    bool         `json:"latest_ver"`    // told to the transformer
+	LatestVer    bool         `json:"latest_ver"`    // told to the transformer; synchronizing asks for it too
 	Sync         bool         `json:"sync"`          // then delete what the source lacks
 	NonRecursive bool         `json:"non_recursive"` // no names with a '/' behind the prefix
 	Timeout      api.Duration `json:"timeout"`       // of one object; 0 is the ETL's
@@ -70,7 +70,7 @@ func planBucketJob(from string, a *action, q url.Values) (*bucketJob, error) {
 		}
 	}
 	j := &bucketJob{Kind: a.Action, From: from, Pipeline: v.Pipeline, Objects: v.Objects, Template: v.Template,
-		DryRun: v.DryRun, Workers: v.Workers, Continue: v.ContinueOnErr, LatestVer: v.LatestVer, Sync: v.Sync,
+		DryRun: v.DryRun, Workers: v.Workers, Continue: v.ContinueOnErr, LatestVer: v.LatestVer || v.Sync, Sync: v.Sync,
 		NonRecursive: v.NonRecursive, Timeout: v.RequestTimeout}
 	if j.Workers < 0 {
 		j.Workers = 1
@@ -106,6 +106,11 @@ func planBucketJob(from string, a *action, q url.Values) (*bucketJob, error) {
 // setDestination finds the destination: it is named by tobck for lists, by
 // bck_to, by value.bck_to, or (old, and told) by the name beside the action.
 func (j *bucketJob) setDestination(v *jobMsg, a *action, q url.Values) (byName bool, err error) {
+	for key, b := range map[string]*api.Bucket{"tobck": v.To, "bck_to": v.BckTo} {
+		if err := checkBucket(b); err != nil {
+			return false, badJob("%s: %v", key, err)
+		}
+	}
 	switch {
 	case j.listed() && v.To != nil && v.To.Name != "":
 		j.To = v.To.Name

@@ -19,6 +19,7 @@ import (
 
 	"github.com/etlbench/etlbench/cluster/api"
 	"github.com/etlbench/etlbench/cluster/meta"
+	"github.com/etlbench/etlbench/cluster/pod"
 	"github.com/etlbench/etlbench/cluster/store"
 )
 
@@ -107,6 +108,8 @@ func TestRename(t *testing.T) {
 		{"a.png", rename{Ext: map[string]string{"jpg": "txt"}}, "a.png"},
 		{"a.tar.gz", rename{AllExt: "out"}, "a.tar.out"},
 		{"noext", rename{AllExt: "out"}, "noext"},
+		{"v1.2/noext", rename{AllExt: "out"}, "v1.2/noext"},
+		{"v1.2/", rename{AllExt: "out"}, "v1.2/"},
 		{"d/a.jpg", rename{Ext: map[string]string{"jpg": "txt"}, Prepend: "x/", Suffix: "-s"}, "x/d/a.txt-s"},
 	}
 	for _, tt := range tests {
@@ -131,10 +134,13 @@ func TestPlanBucketJob(t *testing.T) {
 		{name: "keys in any case", value: `{"ID":"e","Prefix":"p","NUM-workers":0}`, q: to, want: bucketJob{ETL: "e", To: "dst", Prefix: "p"}},
 		{name: "ETL in the query", value: `null`, q: url.Values{"bck_to": {"ais/@#/dst/"}, "uuid": {"etl-q"}}, want: bucketJob{ETL: "etl-q", To: "dst"}},
 		{name: "bck_to in the value", value: `{"id":"e","bck_to":{"name":"dst"}}`, want: bucketJob{ETL: "e", To: "dst"}},
+		{name: "another provider's destination", value: `{"id":"e","bck_to":{"name":"dst","provider":"aws"}}`, err: `bck_to: invalid bucket provider "aws"`},
+		{name: "a destination in a namespace", value: `{"id":"e","bck_to":{"name":"dst","namespace":{"uuid":"","name":"ml"}}}`, err: `bck_to: invalid namespace "@#ml"`},
 		{name: "no destination", value: `{"id":"e"}`, err: `missing "bck_to" query parameter`},
 		{name: "bad destination", value: `{"id":"e"}`, toName: "../x", err: "bucket name is invalid"},
 		{name: "bad ext", value: `{"id":"e","ext":7}`, q: to, err: "failed to unmarshal etl-bck"},
 		{name: "no workers is one", value: `{"id":"e","num-workers":-1}`, q: to, want: bucketJob{ETL: "e", To: "dst", Workers: 1}},
+		{name: "synchronize asks for the latest", value: `{"id":"e","synchronize":true}`, q: to, want: bucketJob{ETL: "e", To: "dst", Sync: true, LatestVer: true}},
 		{name: "prepend and synchronize", value: `{"id":"e","prepend":"x","synchronize":true}`, q: to, err: "synchronize needs the same names"},
 	}
 	for _, tt := range tests {
@@ -208,14 +214,18 @@ func FuzzInit(f *testing.F) {
 	f.Add([]byte(`{"id":"etl-md5","spec":"` + "a2luZDogUG9k" + `","communication":"hpush://","timeout":"5m"}`))
 	f.Add([]byte(`{"name":"etl-md5","runtime":{"image":"x","env":[{"name":"a"}]},"init_timeout":"45s"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		var s api.ETLSpec
-		if json.Unmarshal(body, &s) != nil {
+		s, err := api.ParseETLSpec(body)
+		if err != nil {
 			return
 		}
-		if p, err := planETL(s); err == nil {
-			_, err = planETL(p.spec)
-			require.NoError(t, err)
+		p, err := planETL(s)
+		if err != nil {
+			require.ErrorIs(t, err, pod.ErrSpec)
+			require.NotContains(t, err.Error(), "\n")
+			return
 		}
+		_, err = planETL(p.spec)
+		require.NoError(t, err)
 	})
 }
 

@@ -56,23 +56,17 @@ const (
 type peers struct {
 	secret, caller string
 	http           *fasthttp.Client
-	// fresh connects anew for each call. A call on a connection that its other
-	// end has just closed may have been heard or not, and cannot be repeated.
-	fresh *fasthttp.Client
 }
 
 // peerTimeout bounds a call between nodes that no context bounds.
 const peerTimeout = 30 * time.Second
 
 func newPeers(secret, caller string) *peers {
-	client := func() *fasthttp.Client {
-		return &fasthttp.Client{
-			NoDefaultUserAgentHeader: true, DisablePathNormalizing: true,
-			MaxConnsPerHost: 1024, MaxIdleConnDuration: idleTime / 2, Dial: dialPeer,
-			ReadBufferSize: headerSize, WriteBufferSize: writeSize,
-		}
-	}
-	return &peers{secret: secret, caller: caller, http: client(), fresh: client()}
+	return &peers{secret: secret, caller: caller, http: &fasthttp.Client{
+		NoDefaultUserAgentHeader: true, DisablePathNormalizing: true,
+		MaxConnsPerHost: 1024, MaxIdleConnDuration: idleTime / 2, Dial: dialPeer,
+		ReadBufferSize: headerSize, WriteBufferSize: writeSize,
+	}}
 }
 
 // peerConn gives every write a deadline of its own. fasthttp has one for a

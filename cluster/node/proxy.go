@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/valyala/fasthttp"
 
@@ -267,7 +268,8 @@ func redirect(ctx *fasthttp.RequestCtx, status int, to string) {
 func (p *Proxy) targetURI(path, query string, q url.Values) string {
 	utm := strconv.FormatInt(time.Now().UnixNano(), 36)
 	plain, err := url.PathUnescape(path)
-	if err == nil && plain == path && (&url.URL{Path: plain}).EscapedPath() == path {
+	hasControl := strings.ContainsFunc(query, unicode.IsControl) // which a URL must not have
+	if err == nil && !hasControl && plain == path && (&url.URL{Path: plain}).EscapedPath() == path {
 		if query != "" {
 			query += "&"
 		}

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"github.com/etlbench/etlbench/cluster/api"
-	"github.com/etlbench/etlbench/cluster/comm"
 	"github.com/etlbench/etlbench/cluster/meta"
 	"github.com/etlbench/etlbench/cluster/pod"
 )
@@ -60,13 +58,16 @@ func (p *Proxy) findETL(name string) (string, meta.ETL, error) {
 // initETL adds an ETL and starts it on every target. It answers when all
 // targets have a pod that is ready.
 func (p *Proxy) initETL(ctx *fasthttp.RequestCtx) error {
-	var spec api.ETLSpec
-	if err := p.readJSON(ctx, &spec); err != nil {
+	spec, err := p.readETLSpec(ctx)
+	if err != nil {
 		return err
 	}
 	old := spec.Old()
 	pl, err := planETL(spec)
 	if err != nil {
+		return err
+	}
+	if err := p.checkAllAlive(p.state().Map.Targets); err != nil {
 		return err
 	}
 	e := meta.ETL{Spec: pl.spec, XactID: newETLXact(), Secret: randomID(secretLength), Stage: api.StageInitializing}
@@ -85,6 +86,22 @@ func (p *Proxy) initETL(ctx *fasthttp.RequestCtx) error {
 	}
 	writeText(ctx, reply)
 	return nil
+}
+
+// readETLSpec reads an init message. One that has its name in both dialects is
+// in the new one.
+func (p *Proxy) readETLSpec(ctx *fasthttp.RequestCtx) (s api.ETLSpec, err error) {
+	data, err := readBody(ctx)
+	if err != nil {
+		return s, err
+	}
+	if s, err = api.ParseETLSpec(data); err != nil {
+		return s, api.Errorf(fasthttp.StatusBadRequest, "", "%s: failed to unmarshal the request (%s), err: %v", p.name(), ctx.Method(), err)
+	}
+	if s.Name != "" && s.ID == s.Name {
+		s.ID = ""
+	}
+	return s, nil
 }
 
 // inTheWay says how to make way for a new ETL of a name whose old one only
@@ -110,34 +127,18 @@ type etlRef struct {
 	Usage  bool   `json:"usage,omitempty"` // tell that as well
 }
 
-// gonePoll is how often a client that waits for its ETL is looked after.
-const gonePoll = 200 * time.Millisecond
-
 // startFor starts an ETL for a client, which ends the start by hanging up.
 func (p *Proxy) startFor(ctx *fasthttp.RequestCtx, e meta.ETL) error {
-	done, watched := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(watched)
-		tick := time.NewTicker(gonePoll)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-			}
-			if comm.ClientGone(ctx) {
-				if err := p.stopETL(e.Spec.ETLName(), e, "the client hung up while it started"); err != nil {
-					p.log.Warn("stop", keyETL, e.Spec.ETLName(), keyErr, err)
-				}
-				return
-			}
+	stop := p.watchClient(ctx, func() {
+		if p.ctx.Err() != nil {
+			return // the node stops, and so does the start
 		}
-	}()
-	err := p.startETL(e)
-	close(done)
-	<-watched // it looks at ctx, which ends with the handler
-	return err
+		if err := p.stopETL(e.Spec.ETLName(), e, "the client hung up while it started"); err != nil {
+			p.log.Warn("stop", keyETL, e.Spec.ETLName(), keyErr, err)
+		}
+	})
+	defer stop()
+	return p.startETL(e)
 }
 
 // startETL starts an ETL that the state has as Initializing. When one target
@@ -160,6 +161,9 @@ func (p *Proxy) startETL(e meta.ETL) error {
 			return p.peers.call(ctx, t.ControlNet.URL, pathETLStart, etlRef{Name: name, XactID: e.XactID}, nil)
 		}))
 	}
+	if err != nil && p.state().ETLs[name].XactID != e.XactID {
+		err = p.errAborted(name) // what targets say of it is of no interest
+	}
 	stage := meta.SetETL{Name: name, XactID: e.XactID, Secret: e.Secret, Stage: api.StageRunning, If: e.XactID}
 	if err != nil {
 		p.log.Warn("init", keyETL, name, keyErr, err)
@@ -172,7 +176,7 @@ func (p *Proxy) startETL(e meta.ETL) error {
 		if errors.Is(serr, meta.ErrNotFound) {
 			// A pod died or somebody deleted the ETL between its start and now.
 			p.stopPods(name, e.XactID)
-			err = api.Errorf(fasthttp.StatusBadRequest, api.KindETL, "%s: etl job %s was aborted while it started: %s", p.name(), name, p.reason(name))
+			err = p.errAborted(name)
 		}
 	}
 	var refused *api.Error
@@ -182,11 +186,14 @@ func (p *Proxy) startETL(e meta.ETL) error {
 	return err
 }
 
-func (p *Proxy) reason(name string) string {
-	if r := p.state().ETLs[name].Reason; r != "" {
-		return r
+// errAborted is what a start comes to whose ETL has died, or that somebody
+// stopped or deleted meanwhile.
+func (p *Proxy) errAborted(name string) error {
+	reason := p.state().ETLs[name].Reason
+	if reason == "" {
+		reason = "it was stopped"
 	}
-	return "it was stopped"
+	return api.Errorf(fasthttp.StatusBadRequest, api.KindETL, "%s: etl job %s was aborted while it started: %s", p.name(), name, reason)
 }
 
 // stopPods stops a run's pods wherever they are.
@@ -208,6 +215,9 @@ func (p *Proxy) stopETL(name string, e meta.ETL, reason string) error {
 	}
 	_, err := p.change(meta.Command{SetETL: &meta.SetETL{Name: name, Secret: e.Secret, Stage: api.StageAborted,
 		Reason: reason, If: e.XactID}})
+	if errors.Is(err, meta.ErrNoLeader) {
+		return err // what is refused has no effect
+	}
 	// Pods stop also when the disk is full and nothing can be noted.
 	p.stopPods(name, e.XactID)
 	if errors.Is(err, meta.ErrNotFound) {
@@ -256,6 +266,9 @@ func (p *Proxy) postETL(ctx *fasthttp.RequestCtx, name, sub string) error {
 func (p *Proxy) restartETL(ctx *fasthttp.RequestCtx, name string, e meta.ETL) error {
 	if e.Stage != api.StageAborted {
 		return api.Errorf(fasthttp.StatusBadRequest, "", "invalid action \"can't start ETL[%s] during %s stage\"", name, e.Stage)
+	}
+	if err := p.checkAllAlive(p.state().Map.Targets); err != nil {
+		return err
 	}
 	e.XactID, e.Secret, e.Stage = newETLXact(), randomID(secretLength), api.StageInitializing
 	if _, err := p.change(meta.Command{SetETL: &meta.SetETL{Name: name, XactID: e.XactID, Secret: e.Secret, Stage: e.Stage}}); err != nil {

@@ -35,6 +35,10 @@ func (p *Proxy) beginJob(ctx *fasthttp.RequestCtx, from string, a *action, q url
 	if err := p.checkJob(j); err != nil {
 		return err
 	}
+	// Before anything is made for a job that cannot begin.
+	if err := p.checkAllAlive(p.state().Map.Targets); err != nil {
+		return err
+	}
 	if _, ok := p.state().Buckets[j.To]; !ok && j.To != "" && !j.DryRun {
 		if _, err := p.createBucket(j.To, p.state().Buckets[j.From]); err != nil && !errors.Is(err, api.ErrExists) {
 			return err

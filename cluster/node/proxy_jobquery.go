@@ -47,8 +47,8 @@ func (p *Proxy) askJobs(q api.JobQuery) (jobs []*jobSnaps, ended bool) {
 	asked := time.Now()
 	// Clients of two versions take what init replied, the ETL's name, for the
 	// id of its job.
-	if _, e, ok := p.state().ETL(q.ID); ok && e.XactID != "" {
-		q.ID = e.XactID
+	if _, e, ok := p.state().ETL(q.ID); ok {
+		q.ID = cmp.Or(e.XactID, e.Last, q.ID)
 	}
 	var (
 		mu   sync.Mutex

@@ -15,6 +15,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/comm"
 	"github.com/etlbench/etlbench/cluster/meta"
 )
 
@@ -250,6 +251,10 @@ func (p *Proxy) leaderURL() string {
 	return ""
 }
 
+// pass sends a call to the primary on a connection of its own: a call on one
+// that its other end has just closed may have been heard or not, and cannot be
+// repeated. The connection ends with the client's, so that the primary sees
+// the client hang up.
 func (p *Proxy) pass(ctx *fasthttp.RequestCtx, base string, data []byte) error {
 	req := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(req)
@@ -258,10 +263,56 @@ func (p *Proxy) pass(ctx *fasthttp.RequestCtx, base string, data []byte) error {
 	req.SetRequestURI(base + string(ctx.Request.Header.RequestURI()))
 	req.SetBodyRaw(data)
 	req.SetConnectionClose()
-	if err := p.peers.fresh.DoTimeout(req, &ctx.Response, forwardTimeout); err != nil {
+	conn, err := dialPeer(string(req.URI().Host()))
+	if err != nil {
 		return fmt.Errorf("%w: %s: the primary %s: %w", errPeer, p.name(), base, err)
 	}
+	defer conn.Close()
+	client := &fasthttp.HostClient{Addr: string(req.URI().Host()), Dial: func(string) (net.Conn, error) { return conn, nil }, RetryIfErr: neverRetry,
+		NoDefaultUserAgentHeader: true, DisablePathNormalizing: true, ReadBufferSize: headerSize, WriteBufferSize: writeSize}
+	stop := p.watchClient(ctx, func() { conn.Close() })
+	err = client.DoTimeout(req, &ctx.Response, forwardTimeout)
+	stop()
+	if err != nil {
+		return fmt.Errorf("%w: %s: the primary %s: %w", errPeer, p.name(), base, err)
+	}
+	// What the primary has not said is not said here either.
+	ctx.Response.Header.SetNoDefaultContentType(true)
 	// That end is the primary's business; the client's connection goes on.
 	ctx.Response.Header.ResetConnectionClose()
 	return nil
+}
+
+func neverRetry(*fasthttp.Request, int, error) (resetTimeout, retry bool) { return false, false }
+
+// gonePoll is how often a client that waits is looked after.
+const gonePoll = 200 * time.Millisecond
+
+// watchClient calls gone when a client hangs up, or the node stops, before stop
+// is called. stop must be called before the handler ends.
+func (n *node) watchClient(ctx *fasthttp.RequestCtx, gone func()) (stop func()) {
+	done, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		tick := time.NewTicker(gonePoll)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-n.ctx.Done():
+				gone()
+				return
+			case <-tick.C:
+			}
+			if comm.ClientGone(ctx) {
+				gone()
+				return
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-watched // it looks at ctx, which ends with the handler
+	}
 }

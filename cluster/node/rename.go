@@ -13,10 +13,11 @@ type rename struct {
 	Suffix  string            `json:"suffix"`
 }
 
-// apply maps one name: the extension is the text behind the last '.', the
-// prefix goes in front of the whole name, the suffix behind all.
+// apply maps one name: the extension is the text behind the last '.' of its
+// last part, the prefix goes in front of the whole name, the suffix behind all.
+// A dot in a folder's name is none: all objects below it would become one.
 func (r *rename) apply(name string) string {
-	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+	if i := strings.LastIndexByte(name, '.'); i > strings.LastIndexByte(name, '/') {
 		ext, ok := r.Ext[name[i+1:]]
 		if r.AllExt != "" {
 			ext, ok = r.AllExt, true

@@ -17,7 +17,7 @@ func (t *Target) deriveObject(bucket, object, to string, q url.Values) error {
 		return err
 	}
 	d := &delivery{fromBucket: bucket, from: object, toBucket: toBucket, to: toName,
-		latest: q.Get(api.QparamLatestVer) == "true", args: q.Get(api.QparamETLArgs)}
+		latest: q.Get(api.QparamLatestVer) == "true" || q.Get(api.QparamSync) == "true", args: q.Get(api.QparamETLArgs)}
 	if err := t.checkDestination(d); err != nil {
 		return err
 	}

@@ -80,10 +80,9 @@ func (t *Target) startETL(ref *etlRef) (any, error) {
 	r := &runningETL{name: ref.Name, xact: e.XactID, secret: e.Secret, typ: pl.typ, timeout: pl.object, fqn: pl.spec.Argument == api.ArgumentFQN,
 		about: pl.describe(), start: time.Now(), ctx: ctx, cancel: cancel, ready: make(chan struct{}), gone: make(chan struct{})}
 	r.onGone = func() { t.ended.add(r.xact, r.snap()) }
-	t.etls.awaitGone(ref.Name)
-	if !t.etls.add(r) {
+	if err := t.admit(r); err != nil {
 		cancel(nil)
-		return nil, api.Errorf(fasthttp.StatusConflict, "", "%s: etl job %s runs already", t.name(), ref.Name)
+		return nil, err
 	}
 	spec := t.podSpec(pl, r)
 	start, done := context.WithTimeoutCause(ctx, pl.init, errInitTimeout(pl.init))
@@ -96,13 +95,49 @@ func (t *Target) startETL(ref *etlRef) (any, error) {
 		// Out of the table before anybody can take it for ready.
 		t.etls.take(r.name, r.xact)
 		close(r.ready)
-		r.cancel(err)
+		r.cancel(errors.New(oneLine(err)))
 		r.stop()
 		return nil, api.Errorf(fasthttp.StatusBadRequest, api.KindETL, "[%s,etl=%q,pod=%q] %s", t.name(), r.name, spec.Name, oneLine(err))
 	}
 	close(r.ready)
 	t.task(func(context.Context) { t.watch(r) })
 	return nil, nil
+}
+
+// admit takes a new run into the table when the one before it has gone. Whoever
+// ends an ETL looks into the table for its runs, so whether a run is still
+// wanted is looked up when it is in there, or is about to be.
+func (t *Target) admit(r *runningETL) error {
+	for {
+		t.etls.awaitGone(r.name)
+		if t.state().ETLs[r.name].XactID != r.xact {
+			return t.errEnded(r)
+		}
+		if t.etls.add(r) {
+			break
+		}
+		other := t.etls.get(r.name)
+		if other == nil {
+			continue
+		}
+		if other.xact == r.xact {
+			return api.Errorf(fasthttp.StatusConflict, "", "%s: etl job %s runs already", t.name(), r.name)
+		}
+		if other = t.etls.take(other.name, other.xact); other != nil {
+			other.stop()
+		}
+	}
+	if t.state().ETLs[r.name].XactID != r.xact && t.etls.take(r.name, r.xact) != nil {
+		close(r.ready)
+		r.stop()
+		return t.errEnded(r)
+	}
+	return nil
+}
+
+// errEnded refuses a run that is over before it has begun.
+func (t *Target) errEnded(r *runningETL) error {
+	return api.Errorf(fasthttp.StatusBadRequest, api.KindETL, "%s: etl job %s was stopped before it started", t.name(), r.name)
 }
 
 // podRetries is how often a pod that takes no connection is asked again.
@@ -122,8 +157,9 @@ func (t *Target) podSpec(pl *plan, r *runningETL) pod.Spec {
 		{Name: api.EnvTargetURL, Value: t.self.DataNet.URL + api.PathETLObject + "/" + r.name + "/" + r.secret},
 		{Name: api.EnvDirectPut, Value: direct},
 		{Name: api.EnvDirectPutLC, Value: direct},
-	}, pl.spec.Env)
+	}, pl.spec.Env) // last: they replace all but what follows
 	if r.fqn {
+		s.Reads = t.dir
 		s.Env = append(s.Env, api.EnvVar{Name: api.EnvArgType, Value: api.ArgumentFQN}, api.EnvVar{Name: api.EnvFQNRoot, Value: t.dir})
 	} else { // nor does a client choose a folder
 		s.Env = append(s.Env, api.EnvVar{Name: api.EnvFQNRoot})

@@ -39,7 +39,7 @@ func (t *Target) inline(ctx *fasthttp.RequestCtx, etl, bucket, object, query str
 		return err
 	}
 	x, err := t.transform(r.ctx, r, bucket, object, true, comm.Request{Args: q.Get(api.QparamETLArgs), Query: podQuery(query),
-		Stops: stops, LatestVer: q.Get(api.QparamLatestVer) == "true"}, r.timeout)
+		Header: func() http.Header { return clientHeader(ctx) }, Stops: stops, LatestVer: q.Get(api.QparamLatestVer) == "true"}, r.timeout)
 	if err != nil {
 		return err
 	}
@@ -84,6 +84,9 @@ func podQuery(query string) string {
 	var keep []string
 	for part := range strings.SplitSeq(query, "&") {
 		key, _, _ := strings.Cut(part, "=")
+		if plain, err := url.QueryUnescape(key); err == nil {
+			key = plain // which the pod would see
+		}
 		switch key {
 		case "", api.QparamETLName, api.QparamUUID, api.QparamProxyID, api.QparamUnixTime, api.QparamCommand,
 			api.QparamPipeline, api.QparamETLFQN:
@@ -97,6 +100,17 @@ func podQuery(query string) string {
 // sniffSize is how much of a result tells what it is.
 const sniffSize = 512
 
+// clientHeader are a client's headers, without those that are a matter
+// between it and this cluster.
+func clientHeader(ctx *fasthttp.RequestCtx) http.Header {
+	h := http.Header{}
+	for k, v := range ctx.Request.Header.All() {
+		h.Add(string(k), string(v))
+	}
+	h.Del(api.HdrTiming)
+	return h
+}
+
 // relay answers with a pod's reply: a small one whole, so that it carries its
 // length and a failure half way is still an error, a larger one as it comes.
 // Its type is told from its first bytes, as AIStore does, unless the pod's own
@@ -105,6 +119,14 @@ func (t *Target) relay(ctx *fasthttp.RequestCtx, x *transformation) error {
 	size := smallReply
 	if x.Size > smallReply {
 		size = sniffSize
+	}
+	if x.Status != 0 {
+		ctx.SetStatusCode(x.Status)
+	}
+	for k, list := range x.Header {
+		for _, v := range list {
+			ctx.Response.Header.Add(k, v)
+		}
 	}
 	head := make([]byte, size)
 	n, err := io.ReadFull(x.body, head)

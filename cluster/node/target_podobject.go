@@ -15,7 +15,7 @@ import (
 func (t *Target) podObject(ctx *fasthttp.RequestCtx, path, query string) error {
 	rest := strings.TrimPrefix(path, api.PathETLObject+"/")
 	etl, rest, ok := strings.Cut(rest, "/")
-	if _, known := t.state().ETLs[etl]; known || strings.Count(rest, "/") > 0 && !t.isSecret(etl) {
+	if _, _, known := t.state().ETL(etl); known || strings.Count(rest, "/") > 0 && !t.isSecret(etl) {
 		secret, name, more := strings.Cut(rest, "/")
 		if err := t.checkPod(etl, secret); err != nil {
 			return err
@@ -60,7 +60,7 @@ func (t *Target) isSecret(s string) bool {
 
 // checkPod checks the name and the secret in a pod's URL.
 func (t *Target) checkPod(etl, secret string) error {
-	e, ok := t.state().ETLs[etl]
+	_, e, ok := t.state().ETL(etl)
 	if !ok || e.Stage == api.StageAborted {
 		return t.errNoETL(etl)
 	}

@@ -37,10 +37,16 @@ func (t *Target) sources(j *targetJob, names chan<- string) error {
 		if !only {
 			return t.own(j.job.From, template.Names(), give)
 		}
-		return t.walk(j.job.From, prefix, give)
+		return t.level(j, prefix, give)
 	}
-	return t.walk(j.job.From, j.job.Prefix, func(name string) error {
-		if j.job.NonRecursive && strings.Contains(strings.TrimPrefix(name, j.job.Prefix), "/") {
+	return t.level(j, j.job.Prefix, give)
+}
+
+// level is walk, without what is in folders below the prefix when the job says
+// so.
+func (t *Target) level(j *targetJob, prefix string, give func(string) error) error {
+	return t.walk(j.job.From, prefix, func(name string) error {
+		if j.job.NonRecursive && strings.Contains(strings.TrimPrefix(name, prefix), "/") {
 			return nil
 		}
 		return give(name)

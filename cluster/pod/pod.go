@@ -13,6 +13,8 @@ import (
 	"io"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/etlbench/etlbench/cluster/api"
 )
 
@@ -60,8 +62,10 @@ type Info struct {
 
 // Spec is what a pod is started from.
 type Spec struct {
-	Name  string // "<etl>-<target id>", lower case
-	Image string // looked up by the runtime; see Images
+	Name string // "<etl>-<target id>", lower case
+	// Container is what errors call the container; "" is "server".
+	Container string
+	Image     string // looked up by the runtime; see Images
 	// Runtime, of init code, stands in place of Image and Command: "python3"
 	// runs the file CodeFile, with the packages that RequirementsFile names.
 	Runtime string
@@ -73,7 +77,13 @@ type Spec struct {
 	Files map[string][]byte
 	// PerObject: Command is run once an object, by a shim.
 	PerObject bool
-	Probe     Probe
+	// Reads is a folder that the pod must be able to read at this path; ""
+	// for none. A pod that could not is ErrSpec.
+	Reads string
+	Probe Probe
+	// Resources are what a container may use and is sure to get. Local
+	// processes are not held to them.
+	Resources corev1.ResourceRequirements
 }
 
 // Those of Spec.Files that a Runtime knows.

@@ -98,6 +98,9 @@ func (r *Process) launch(s Spec) (*processPod, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkReads(s.Reads); err != nil {
+		return nil, err
+	}
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -121,8 +124,9 @@ func (r *Process) launch(s Spec) (*processPod, error) {
 		return nil, err
 	}
 	p := &processPod{
-		info: Info{Name: s.Name, Node: r.cfg.Node, URL: "http://127.0.0.1:" + strconv.Itoa(port), Runs: img.Runs},
-		log:  newRing(), gone: make(chan struct{}), announces: img.Announces,
+		info:      Info{Name: s.Name, Node: r.cfg.Node, URL: "http://127.0.0.1:" + strconv.Itoa(port), Runs: img.Runs},
+		container: s.Container,
+		log:       newRing(), gone: make(chan struct{}), announces: img.Announces,
 	}
 	p.meter.start()
 	p.proc, err = child.Start(child.Config{Argv: argv, Env: environ(env), Dir: cmp.Or(img.Dir, dir), Output: p.log})
@@ -143,6 +147,23 @@ func (r *Process) forget(p *processPod, dir string) {
 	delete(r.pods, p.info.Name)
 	_ = os.RemoveAll(dir)
 	p.ended()
+}
+
+// checkReads tells whether pods, which have this process's rights and file
+// system, can read a folder.
+func checkReads(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err == nil {
+		_, err = d.Readdirnames(1)
+		d.Close()
+	}
+	if err != nil && err != io.EOF {
+		return fmt.Errorf("%w: argument: the pod cannot read the objects' folder: %w", ErrSpec, err)
+	}
+	return nil
 }
 
 func environ(env map[string]string) []string {
@@ -240,6 +261,7 @@ func (r *Process) Close() error {
 }
 
 type processPod struct {
+	container string // Spec.Container
 	// announces: nothing is asked before the pod has said where it listens.
 	// The port that it was offered may be somebody else's by then.
 	announces bool
@@ -264,7 +286,7 @@ func (p *processPod) ended() {
 }
 
 func (p *processPod) exitError(err error) error {
-	e := &ExitError{Container: "server", State: "Terminated", Reason: "Completed", Message: p.log.lastWords(512)}
+	e := &ExitError{Container: cmp.Or(p.container, "server"), State: "Terminated", Reason: "Completed", Message: p.log.lastWords(512)}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		e.Reason, e.ExitCode = "Error", exit.ExitCode()

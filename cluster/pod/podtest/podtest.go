@@ -43,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) pod.Runtime, progs Programs) {
 		"a pod that dies later is noticed": diesLater,
 		"one that is never ready gives up": neverReady,
 		"an unknown image is refused":      unknownImage,
+		"one that could not read":          cannotRead,
 		"close stops everything":           closeStops,
 	}
 	for name, test := range tests {
@@ -117,9 +118,12 @@ func environment(t *testing.T, rt pod.Runtime, progs Programs) {
 }
 
 func crash(t *testing.T, rt pod.Runtime, progs Programs) {
-	_, err := start(t, rt, progs.Crash, "crash")
+	s := progs.Crash
+	s.Container = "main"
+	_, err := start(t, rt, s, "crash")
 	var exit *pod.ExitError
 	require.ErrorAs(t, err, &exit)
+	require.Equal(t, "main", exit.Container)
 	require.Equal(t, 3, exit.ExitCode)
 	require.ErrorContains(t, err, "cannot go on")
 	list, err := rt.List(t.Context())
@@ -155,6 +159,20 @@ func neverReady(t *testing.T, rt pod.Runtime, progs Programs) {
 func unknownImage(t *testing.T, rt pod.Runtime, progs Programs) {
 	_, err := start(t, rt, progs.Unknown, "unknown")
 	require.Error(t, err)
+}
+
+func cannotRead(t *testing.T, rt pod.Runtime, progs Programs) {
+	s := progs.Serve
+	s.Reads = t.TempDir()
+	_, err := start(t, rt, s, "serve-reads")
+	require.NoError(t, err)
+	s.Reads += "/nosuch"
+	_, err = start(t, rt, s, "serve-nothing")
+	require.ErrorIs(t, err, pod.ErrSpec)
+	require.ErrorContains(t, err, "argument: the pod cannot read")
+	list, err := rt.List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 1)
 }
 
 func closeStops(t *testing.T, rt pod.Runtime, progs Programs) {
