@@ -146,6 +146,7 @@ func TestWithoutAMajority(t *testing.T) {
 	tests := []struct{ method, uri, body string }{
 		{"POST", "/v1/buckets/c", `{"action":"create-bck"}`},
 		{"DELETE", "/v1/buckets/b", `{"action":"destroy-bck"}`},
+		{"PATCH", "/v1/buckets/b", `{"action":"set-bprops","value":{"checksum":{"type":"md5"}}}`},
 		{"PUT", "/v1/etl", `{"name":"etl-a1","runtime":{"image":"test/md5"}}`},
 		{"POST", "/v1/etl/etl-md5/stop", ""},
 		{"POST", "/v1/etl/etl-off/start", ""},

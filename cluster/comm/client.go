@@ -252,7 +252,10 @@ const userAgent = "Go-http-client/1.1"
 // goroutine that ends with the connection at the latest.
 func send(conn *clientConn, host string, r call) (*sending, error) {
 	var head bytes.Buffer
-	fmt.Fprintf(&head, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\n", r.method, r.target, host, userAgent)
+	fmt.Fprintf(&head, "%s %s HTTP/1.1\r\nHost: %s\r\n", r.method, r.target, host)
+	if r.header == nil { // else it is somebody else's, or nobody's
+		fmt.Fprintf(&head, "User-Agent: %s\r\n", userAgent)
+	}
 	if len(r.stops) > 0 {
 		fmt.Fprintf(&head, "%s: %s\r\n", hdrNodeURL, strings.Join(r.stops, ","))
 	}

@@ -56,7 +56,7 @@ func FuzzStops(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, u.Host, req.Host)
 		for k := range req.Header {
-			require.Contains(t, []string{"Content-Length", hdrNodeURL}, k)
+			require.Contains(t, []string{"Content-Length", "User-Agent", hdrNodeURL}, k)
 		}
 		rest, err := io.ReadAll(far)
 		require.NoError(t, err)

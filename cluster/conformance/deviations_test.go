@@ -187,22 +187,22 @@ var deviations = []deviation{
 		`body.message`: `"p[xfi8um1c6btqv]: failed to unmarshal the request (PUT), err: invalid character 'o' in literal null (expecting 'u')"`,
 	}, lineBadbody},
 	{[]string{`etl/etl-init-badname.json#1`}, map[string]string{
-		`body.message`: `"invalid ETL: invalid etl name \"Bad_Name\": may only contain lower-case letters, numbers and '-'"`,
+		`body.message`: `"invalid ETL: name: invalid etl name \"Bad_Name\": may only contain lower-case letters, numbers and '-'"`,
 	}, lineForms},
 	{[]string{`etl/etl-init-noruntime.json#1`}, map[string]string{
 		`body.message`: `"invalid ETL: needs one of code, spec (a Pod) and runtime (an image)"`,
 	}, lineForms},
 	{[]string{`etl/etl-init-short.json#1`}, map[string]string{
-		`body.message`: `"invalid ETL: invalid etl name \"abc\": must be 6 to 32 characters long"`,
+		`body.message`: `"invalid ETL: name: invalid etl name \"abc\": must be 6 to 32 characters long"`,
 	}, lineForms},
 	{[]string{`etl/etl-init-ws-nodirect.json#1`}, map[string]string{
 		`body.message`: `"invalid ETL: communication: ws:// needs support_direct_put to be true"`,
 	}, lineForms},
 	{[]string{`etl/etl3-put-specsame.json#1`}, map[string]string{
-		`body.message`: `"invalid ETL: failed to parse pod spec: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal string into Go value of type v1.Pod"`,
+		`body.message`: `"invalid ETL: failed to parse pod spec: is a string, must be an object"`,
 	}, lineForms},
 	{[]string{`etl/etl3-name-33.json#1`}, map[string]string{
-		`body.message`: `"invalid ETL: invalid etl name \"abcdefghijabcdefghijabcdefghij123\": must be 6 to 32 characters long"`,
+		`body.message`: `"invalid ETL: name: invalid etl name \"abcdefghijabcdefghijabcdefghij123\": must be 6 to 32 characters long"`,
 	}, lineForms},
 	{[]string{`etl/etl3-init-echo.json#1`}, map[string]string{
 		`body`:                          `"<id>"`,
@@ -360,7 +360,7 @@ var deviations = []deviation{
 		`status`:                        `307`,
 	}, lineAlias},
 	{[]string{`etl/etl3-name-dash.json#1`}, map[string]string{
-		`body`:                          `{"caller":"","message":"invalid ETL: invalid etl name \"-abcdef\": must start and end with a letter or a number","method":"PUT","node":"p[xfi8um1c6btqv]","status":400,"url_path":"/v1/etl"}`,
+		`body`:                          `{"caller":"","message":"invalid ETL: name: invalid etl name \"-abcdef\": must start and end with a letter or a number","method":"PUT","node":"p[xfi8um1c6btqv]","status":400,"url_path":"/v1/etl"}`,
 		`header.Content-Type`:           `"application/json"`,
 		`header.X-Content-Type-Options`: `"nosniff"`,
 		`status`:                        `400`,

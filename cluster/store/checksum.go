@@ -79,7 +79,11 @@ func (d *digests) sum(t string) Checksum {
 	case h != nil:
 		return Checksum{Type: t, Value: hex.EncodeToString(h.Sum(nil))}
 	}
-	return Checksum{Type: OwnChecksum, Value: hex.EncodeToString(d.own.Sum(nil))}
+	own := Checksum{Type: OwnChecksum, Value: hex.EncodeToString(d.own.Sum(nil))}
+	if t == "xxhash" { // which clients of 2023 know, and not the other name
+		own.Type = t
+	}
+	return own
 }
 
 // verify compares with an expected checksum, of a type that newDigests was
