@@ -98,6 +98,9 @@ func bucketText(b api.Bucket) string {
 
 func (v *jobView) add(target string, s *api.Snap) {
 	st := s.Stats
+	if s.Ext != nil { // AIStore does not count here what a pod has put by itself
+		st.LocObjs, st.LocBytes = s.Ext.Objects, s.Ext.Bytes
+	}
 	v.Targets = append(v.Targets, jobPart{target, snapState(s), cmp.Or(s.AbortErr, s.Err), st.LocObjs, st.LocBytes,
 		st.OutObjs, st.OutBytes, st.InObjs, st.InBytes})
 	v.Objects += st.LocObjs

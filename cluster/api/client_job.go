@@ -103,7 +103,7 @@ func (c *Client) JobStatus(ctx context.Context, id string) (*JobStatus, error) {
 
 // JobSnaps asks what each target tells of a job, by target ID.
 func (c *Client) JobSnaps(ctx context.Context, id string) (map[string][]Snap, error) {
-	return c.Snaps(ctx, JobQuery{ID: id, Ext: true})
+	return c.Snaps(ctx, JobQuery{ID: id})
 }
 
 // StopJob aborts a job.

@@ -8,6 +8,7 @@ import (
 
 // Snaps asks what each target tells of the jobs of a query, by target ID.
 func (c *Client) Snaps(ctx context.Context, q JobQuery) (map[string][]Snap, error) {
+	q.Ext = true // clusters without the extension pass it over
 	var snaps map[string][]Snap
 	return snaps, c.queryJobs(ctx, "qryxstats", q, &snaps)
 }

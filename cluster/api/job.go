@@ -123,6 +123,8 @@ type SnapExt struct {
 	ObjectTimes string `json:"object-times,omitempty"`
 	// Objects counts those that the job is done with, wherever they went.
 	Objects int64 `json:"objects"`
+	// Bytes is the size of their results.
+	Bytes int64 `json:"bytes"`
 	// SourceBytes is the size of all source objects together.
 	SourceBytes int64 `json:"source-bytes"`
 	// Failed counts objects that failed.

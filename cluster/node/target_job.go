@@ -27,6 +27,7 @@ type targetJob struct {
 	end    time.Time  // zero while it runs
 	stats  api.SnapStats
 	done   int64 // objects
+	result int64 // bytes of all results
 	source int64 // bytes of all source objects
 	failed int64
 	err    string // of the first object that failed, or what ended the job
@@ -225,6 +226,7 @@ func (t *Target) jobObject(j *targetJob, name string) {
 func (j *targetJob) count(d delivered) {
 	j.done++
 	j.source += d.source
+	j.result += max(0, d.result)
 	if d.sent {
 		j.stats.OutObjs++
 	}
@@ -271,7 +273,7 @@ func (j *targetJob) snap() (api.Snap, error) {
 		return api.Snap{}, err
 	}
 	s := api.Snap{
-		Ext:   &api.SnapExt{ObjectTimes: string(times), Objects: j.done, SourceBytes: j.source, Failed: j.failed},
+		Ext:   &api.SnapExt{ObjectTimes: string(times), Objects: j.done, Bytes: j.result, SourceBytes: j.source, Failed: j.failed},
 		Start: j.start, End: j.end, Bck: api.AIS(j.job.From), SrcBck: api.AIS(j.job.From), DstBck: api.AIS(j.job.To),
 		ID: j.job.ID, Kind: j.job.Kind, CtlMsg: j.job.describe(), GlobID: "0", Stats: j.stats,
 		Aborted: j.abort && !j.end.IsZero(), Idle: !j.end.IsZero(),
