@@ -27,6 +27,11 @@ type arm struct {
 	errs                  errorLog
 }
 
+// told is the arm as results have it.
+func (a *arm) told() results.Arm {
+	return results.Arm{Name: a.transform + ":" + a.comm + ":" + a.mode, Transform: a.transform, Comm: a.comm, Mode: a.mode, Language: a.language}
+}
+
 // plan lists the arms of a scenario in their order. Inline arms whose mix has
 // no get-etl are all the same: one without an ETL stands for them.
 func plan(s *scenarios.Scenario) (arms []*arm) {

@@ -114,7 +114,7 @@ func (l *errorLog) of(a *arm) []results.ErrorClass {
 	defer l.mu.Unlock()
 	for i := range l.classes {
 		c := &l.classes[i]
-		c.Transform, c.Comm, c.Mode = a.transform, a.comm, a.mode
+		c.Arm = a.told().Name
 	}
 	return l.classes
 }

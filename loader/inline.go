@@ -250,7 +250,7 @@ func (c *collector) flush() error {
 	m := &c.workers[0].mix
 	for k := range opKinds {
 		if c.err == nil && m.has(k) {
-			c.err = c.writeIntervals(c.arm, opNames[k], c.phase, c.interval.cells[k], c.from, c.to.Sub(c.from), metricTTLB, metricTTFB)
+			c.err = c.writeIntervals(c.arm, opNames[k], c.phase, c.interval.cells[k], c.from, c.to.Sub(c.from), metricTTLB, results.MetricResponse, metricTTFB)
 		}
 	}
 	c.interval.reset()

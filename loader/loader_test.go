@@ -145,9 +145,9 @@ func TestInlineMeasuresEveryCommWithOddNames(t *testing.T) {
 		require.Equal(t, 100.0, row.VerifiedPct)
 		require.GreaterOrEqual(t, row.Seconds, 0.1)
 		require.Equal(t, row.BytesIn, row.BytesOut)
-		require.LessOrEqual(t, *row.P50Ms, *row.P99Ms)
-		require.LessOrEqual(t, *row.TTFBP50Ms, *row.P50Ms)
-		require.LessOrEqual(t, *row.P999Ms, *row.MaxMs)
+		require.LessOrEqual(t, *row.Service.P50Ms, *row.Service.P99Ms)
+		require.LessOrEqual(t, *row.TTFB.P50Ms, *row.Service.P50Ms)
+		require.LessOrEqual(t, *row.Service.P999Ms, *row.Service.MaxMs)
 		require.Len(t, row.Targets, 2)
 	}
 	require.Equal(t, []string{"target00", "target01"}, s.Cluster.Targets)
@@ -195,7 +195,7 @@ func TestNothingIsLostBetweenWorkersAndRows(t *testing.T) {
 			byTarget := map[bool][4]int64{}
 			for _, iv := range r.Intervals {
 				k := iv.Key
-				if k.Op != row.Op || k.Mode != row.Mode || k.Phase != "measure" || k.Metric == "ttfb" {
+				if k.Op != row.Op || k.Arm != row.Name || k.Phase != "measure" {
 					continue
 				}
 				sum := byTarget[k.Target != ""]
@@ -210,8 +210,8 @@ func TestNothingIsLostBetweenWorkersAndRows(t *testing.T) {
 		if k.Phase != "measure" {
 			continue
 		}
-		i := slices.IndexFunc(s.Rows, func(r results.Row) bool { return r.Op == k.Op && r.Mode == k.Mode })
-		if k.Mode == "inline" {
+		i := slices.IndexFunc(s.Rows, func(r results.Row) bool { return r.Op == k.Op && r.Name == k.Arm })
+		if s.Rows[i].Mode == "inline" {
 			require.Equal(t, s.Rows[i].Ops, hist.TotalCount(), k)
 		}
 	}
@@ -272,7 +272,7 @@ func TestFaultsAreClassified(t *testing.T) {
 			require.Zero(t, s.Rows[0].Ops)
 			require.Positive(t, s.Rows[0].Errors)
 			require.Zero(t, s.Rows[0].VerifiedPct)
-			require.Nil(t, s.Rows[0].P50Ms)
+			require.Nil(t, s.Rows[0].Service.P50Ms)
 			require.Len(t, r.Errors, 1, "%v", r.Errors)
 			require.Equal(t, tt.class, r.Errors[0].Class)
 			require.Equal(t, s.Rows[0].Errors, r.Errors[0].Count)
@@ -351,14 +351,14 @@ func TestOfflineJob(t *testing.T) {
 				require.Equal(t, s.Dataset.Bytes, row.BytesIn)
 				require.Equal(t, s.Dataset.Bytes, row.BytesOut)
 				require.Positive(t, row.Seconds)
-				require.Nil(t, row.TTFBP50Ms)
+				require.Nil(t, row.TTFB.P50Ms)
 				if tt.seconds > 0 {
 					require.InDelta(t, tt.seconds, row.Seconds, 1e-6)
 				}
 				if tt.noExt {
-					require.Nil(t, row.P50Ms)
+					require.Nil(t, row.Service.P50Ms)
 				} else {
-					require.InDelta(t, 1, *row.P50Ms, 9)
+					require.InDelta(t, 1, *row.Service.P50Ms, 9)
 					require.NotNil(t, row.Targets[0].P99Ms)
 				}
 			}
@@ -486,7 +486,7 @@ func TestFailedInitIsARowAndTheRunGoesOn(t *testing.T) {
 			require.Zero(t, s.Rows[0].Ops)
 			require.EqualValues(t, 1, s.Rows[0].Errors)
 			require.Positive(t, s.Rows[1].Ops)
-			require.Equal(t, []results.ErrorClass{{Transform: "invert", Comm: "io", Mode: mode, Class: "init", Count: 1,
+			require.Equal(t, []results.ErrorClass{{Arm: "invert:io:" + mode, Class: "init", Count: 1,
 				Examples: []string{"unknown communication type io://"}}}, r.Errors)
 			h.requireClean(t)
 		})

@@ -14,11 +14,11 @@ const mib = 1 << 20
 
 // Phases and metrics as results call them.
 const (
-	phaseWarmup  = "warmup"
-	phaseMeasure = "measure"
-	metricTTLB   = "ttlb"
-	metricTTFB   = "ttfb"
-	metricObject = "object"
+	phaseWarmup  = results.PhaseWarmup
+	phaseMeasure = results.PhaseMeasure
+	metricTTLB   = results.MetricService
+	metricTTFB   = results.MetricTTFB
+	metricObject = results.MetricObject
 )
 
 // What the numbers of a row mean:
@@ -63,24 +63,19 @@ func (r *run) rows(a *arm, m *mix, t *tally, window time.Duration, interrupted b
 // them. comparable is what verified_pct is a share of.
 func (r *run) row(a *arm, op string, cells []series, window time.Duration, comparable int64) results.Row {
 	s, sec := &cells[len(r.targets)], window.Seconds()
-	row := results.Row{
-		Comm: a.comm, Mode: a.mode, Transform: a.transform, Op: op, Language: a.language,
-		Ops: s.ops, Errors: s.errors, BytesIn: s.in, BytesOut: s.out,
+	service := results.NewQuantiles(s.ttlb, 0)
+	row := results.Row{Arm: a.told(), Op: op, Samples: 1, Measured: results.Measured{
+		Intended:    s.ops + s.errors,
+		Counts:      results.Counts{Ops: s.ops, Errors: s.errors, BytesIn: s.in, BytesOut: s.out},
 		VerifiedPct: 100 * ratio(float64(s.verified), float64(comparable)),
 		Seconds:     sec,
 		OpsPerS:     ratio(float64(s.ops), sec),
 		MiBPerS:     ratio(float64(s.in)/mib, sec),
 		OutMiBPerS:  ratio(float64(s.out)/mib, sec),
-		P50Ms:       quantile(s.ttlb, 50),
-		P90Ms:       quantile(s.ttlb, 90),
-		P99Ms:       quantile(s.ttlb, 99),
-		P999Ms:      quantile(s.ttlb, 99.9),
-		TTFBP50Ms:   quantile(s.ttfb, 50),
-		TTFBP99Ms:   quantile(s.ttfb, 99),
-	}
-	if !empty(s.ttlb) {
-		row.MeanMs, row.MaxMs = ms(s.ttlb.Mean()), ms(float64(s.ttlb.Max()))
-	}
+		Response:    service, // of a closed loop
+		Service:     service,
+		TTFB:        results.NewQuantiles(s.ttfb, 0),
+	}}
 	for i, id := range r.targets {
 		c := &cells[i]
 		row.Targets = append(row.Targets, results.Target{ID: id, Ops: c.ops, Errors: c.errors,
@@ -119,8 +114,8 @@ func (r *run) writeIntervals(a *arm, op, phase string, cells []series, from time
 				h = c.ttfb
 			}
 			err := r.Results.Interval(results.Interval{
-				Key:   results.Key{Transform: a.transform, Comm: a.comm, Mode: a.mode, Op: op, Phase: phase, Metric: metric, Target: id},
-				Start: from, Duration: d, Ops: c.ops, Errors: c.errors, BytesIn: c.in, BytesOut: c.out, Latency: h,
+				Key:   results.Key{Arm: a.told().Name, Op: op, Phase: phase, Metric: metric, Block: 1, Target: id},
+				Start: from, Duration: d, Counts: results.Counts{Ops: c.ops, Errors: c.errors, BytesIn: c.in, BytesOut: c.out}, Latency: h,
 			})
 			if err != nil {
 				return err
