@@ -93,7 +93,7 @@ func loadScenario(name string, sets []string) (*scenarios.Scenario, error) {
 // run runs a scenario: on the cluster that applies, with its results in a new
 // folder. notes go into the report.
 func (f *runFlags) run(ctx context.Context, e *env, s *scenarios.Scenario, notes []string) error {
-	data, err := dataset.New(s.Dataset, s.Seed)
+	data, err := dataset.New(s.Dataset, s.Seed, s.Arms.Size...)
 	if err != nil {
 		return fail(err)
 	}
@@ -124,7 +124,8 @@ func (f *runFlags) run(ctx context.Context, e *env, s *scenarios.Scenario, notes
 		if err != nil {
 			return fail(err)
 		}
-		where = &chosen{urls: []string{spawned.URL}, kind: "spawned", sync: f.sync, data: up.data}
+		where = &chosen{urls: []string{spawned.URL}, kind: "spawned", sync: f.sync, data: up.data,
+			processes: func(etl string) map[string][]int { return processesOf(spawned.Nodes, etl) }}
 		// A node that dies takes the run with it: numbers of half a cluster
 		// would compare nothing.
 		var lost context.CancelCauseFunc
@@ -173,7 +174,7 @@ func (f *runFlags) measure(ctx context.Context, e *env, s *scenarios.Scenario, d
 	p := newProgress(e)
 	sum, runErr := loader.Run(ctx, loader.Config{
 		Scenario: s, Data: data, Proxies: where.urls, Kind: where.kind, Sync: where.sync, Notes: notes,
-		Results: w, ETL: sampleETL, Expect: expect, Progress: p.show,
+		Results: w, ETL: armETL, Expect: expect, Progress: p.show, Processes: where.processes,
 	})
 	p.end()
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {

@@ -21,6 +21,24 @@ import (
 // pythonSuffix asks for the Python function of a sample transform.
 const pythonSuffix = "/python"
 
+// armETL is how an arm's ETL is initialised.
+func armETL(a scenarios.Arm) (*api.ETLSpec, string, error) {
+	spec, language, err := sampleETL(a.Transform, a.Comm)
+	if err != nil {
+		return nil, "", err
+	}
+	switch a.Put {
+	case scenarios.PutDirect:
+		spec.DirectPut = true
+	case scenarios.PutRelay:
+		spec.DirectPut = false // which a type that needs it refuses at init
+	}
+	if a.Stream == scenarios.StreamFQN {
+		spec.Argument = api.ArgumentFQN
+	}
+	return spec, language, nil
+}
+
 // sampleETL is how a scenario's transform is initialised: a Go transform by a
 // Pod spec, a Python one by its code.
 func sampleETL(transform, commType string) (*api.ETLSpec, string, error) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,7 +81,7 @@ func readHead(r *bufio.Reader) (string, error) {
 
 // testDriver asks host. Its deadline ends a test that hangs.
 func testDriver(t testing.TB, host string) *driver {
-	d := newDriver([]string{host}, map[string]int{}, 5*time.Second, 0)
+	d := newDriver([]string{host}, map[string]int{}, 5*time.Second, 0, new(atomic.Int64))
 	t.Cleanup(d.close)
 	return d
 }

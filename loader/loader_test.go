@@ -94,19 +94,21 @@ func newHarness(t *testing.T, data bytesSet) *harness {
 			Target:     scenarios.Target{Bucket: "ais://src", Targets: 2},
 			Dataset:    scenarios.Dataset{Kind: scenarios.KindGenerated, Objects: len(data), Size: scenarios.Size{Dist: scenarios.DistConst, Value: 1}},
 			Transforms: []string{"invert"},
-			Arms:       scenarios.Arms{Comm: []string{"hpush"}, Mode: []string{"inline"}},
+			Arms:       scenarios.Arms{Comm: []string{"hpush"}, Mode: []string{"inline"}, Replicas: 1},
 			Load: scenarios.Load{Model: "closed", Workers: 3, Timeout: scenarios.Duration(5 * time.Second),
-				Mix: map[string]int{"get-etl": 1}},
-			Phases:  scenarios.Phases{Warmup: scenarios.Duration(20 * time.Millisecond), Measure: scenarios.Duration(100 * time.Millisecond)},
-			Verify:  scenarios.Verify{Content: scenarios.VerifyAll},
+				Mix: map[string]int{"get-etl": 1}, Keys: scenarios.Keys{Dist: "uniform"}},
+			Phases:  scenarios.Phases{Warmup: scenarios.Warmup(20 * time.Millisecond), Measure: scenarios.Duration(100 * time.Millisecond)},
+			Trials:  scenarios.Trials{Blocks: 1, Order: scenarios.OrderSequential},
+			Verify:  scenarios.Verify{Content: scenarios.SampleAll},
+			Collect: scenarios.Collect{Cgroups: []string{"client"}, Interval: scenarios.Duration(time.Second), Phases: scenarios.SampleAll},
 			Outputs: []string{"text"},
 		},
 		Data:    data,
 		Proxies: []string{h.proxy.URL},
 		Kind:    "external",
 		Results: w,
-		ETL: func(transform, comm string) (*api.ETLSpec, string, error) {
-			return &api.ETLSpec{ID: "theirs", Communication: comm + "://", Code: api.Blob(transform)}, "go", nil
+		ETL: func(a scenarios.Arm) (*api.ETLSpec, string, error) {
+			return &api.ETLSpec{ID: "theirs", Communication: a.Comm + "://", Code: api.Blob(a.Transform), DirectPut: a.Put == scenarios.PutDirect}, "go", nil
 		},
 		Expect: func(_, _ string, src io.Reader) (loader.Digest, error) {
 			b, err := io.ReadAll(src)
@@ -486,7 +488,7 @@ func TestFailedInitIsARowAndTheRunGoesOn(t *testing.T) {
 			require.Zero(t, s.Rows[0].Ops)
 			require.EqualValues(t, 1, s.Rows[0].Errors)
 			require.Positive(t, s.Rows[1].Ops)
-			require.Equal(t, []results.ErrorClass{{Arm: "invert:io:" + mode, Class: "init", Count: 1,
+			require.Equal(t, []results.ErrorClass{{Arm: "io", Class: "init", Count: 1,
 				Examples: []string{"unknown communication type io://"}}}, r.Errors)
 			h.requireClean(t)
 		})
@@ -547,7 +549,7 @@ func TestUnverifiableOutputs(t *testing.T) {
 				return loader.Digest{}, loader.ErrNoExpectation
 			}
 		}, "no expected output"},
-		{"switched off", func(h *harness) { h.Scenario.Verify.Content = scenarios.VerifyOff }, "verify.content is off"},
+		{"switched off", func(h *harness) { h.Scenario.Verify.Content = scenarios.SampleOff }, "verify.content is off"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -705,7 +707,7 @@ func TestOpsAfterThePhaseStillCount(t *testing.T) {
 	h := newHarness(t, some(1))
 	h.Scenario.Load.Workers = 1
 	h.Scenario.Phases.Warmup = 0
-	h.Scenario.Phases.Measure = scenarios.Duration(time.Millisecond)
+	h.Scenario.Phases.Measure = scenarios.Duration(20 * time.Millisecond)
 	entered := make(chan struct{})
 	release := make(chan struct{})
 	var once atomic.Bool
@@ -718,10 +720,10 @@ func TestOpsAfterThePhaseStillCount(t *testing.T) {
 	}
 	go func() {
 		<-entered
-		time.AfterFunc(5*time.Millisecond, func() { close(release) }) // the phase is over then
+		time.AfterFunc(50*time.Millisecond, func() { close(release) }) // the phase is over then
 	}()
 	s, _ := h.run()
 	require.Positive(t, s.Rows[0].Ops)
-	require.Greater(t, s.Rows[0].Seconds, 0.004)
+	require.Greater(t, s.Rows[0].Seconds, 0.04)
 	require.InDelta(t, float64(s.Rows[0].Ops)/s.Rows[0].Seconds, s.Rows[0].OpsPerS, 1e-9)
 }
