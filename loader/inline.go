@@ -48,11 +48,12 @@ func (w *client) issue(o op, s *sample) (time.Time, error) {
 	obj := &w.objects[o.object]
 	w.drv.timed, w.drv.noHash = o.timed, !o.verify
 	rep := w.send(o, obj)
-	s.in, s.out, s.target = obj.size, rep.got.Size, int32(rep.target)
+	s.in, s.target = obj.size, int32(rep.target)
 	s.service, s.ttfb, s.proxy, s.headers, s.server = rep.ttlb, rep.ttfb, rep.proxy, rep.headers, rep.server
 	if rep.err == nil {
 		s.verified = w.check(o, obj, &rep)
 	}
+	s.out = rep.got.Size
 	return rep.began, rep.err
 }
 
