@@ -148,7 +148,7 @@ var floors = map[string]string{
 	"reports":             "reports/results hdrhistogram-go go-pretty/v6/... gonum.org/v1/plot/... go-humanize x/image/...",
 	"reports/results":     "hdrhistogram-go",
 	"reports/stats":       "go-moremath/stats gonum.org/v1/gonum/floats gonum.org/v1/gonum/mat gonum.org/v1/gonum/stat/...",
-	"transformers":        "cluster/comm compress/gzip x/image/draw",
+	"transformers":        "cluster/comm compress/gzip x/image/draw x/sys/unix",
 	"transformers/check":  "cluster/api cluster/comm",
 	"transformers/python": "cluster/comm x/sys/unix",
 
