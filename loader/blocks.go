@@ -51,7 +51,11 @@ func (r *run) measure(ctx context.Context) error {
 		}
 		r.undeployIdle(ctx, r.steps[i+1:])
 		if i+1 < len(r.steps) && r.steps[i+1].block > s.block {
-			if why := r.precise(s.block); why != "" {
+			why, err := r.precise(s.block)
+			if err != nil {
+				return err
+			}
+			if why != "" {
 				r.summary.Trials.Stopped = why
 				r.event(results.EventStop, s.arm, s.block, why)
 				return nil
@@ -100,16 +104,12 @@ func (r *run) kill(a *arm, err error) {
 	a.sumOf(a.op(r.Scenario.Load.Mix), len(r.targets)).fail()
 }
 
-// minPrecise is how many blocks a confidence interval needs at least: below
-// six, none of 95 % exists for a median.
-const minPrecise = 6
-
 // precise says that every arm is known as well as trials.stop-at asks for, ""
 // when it is not.
-func (r *run) precise(block int) string {
+func (r *run) precise(block int) (string, error) {
 	stop := r.Scenario.Trials.StopAt
-	if stop.Metric == "" || block < minPrecise {
-		return ""
+	if stop.Metric == "" {
+		return "", nil
 	}
 	for _, a := range r.arms {
 		if a.dead {
@@ -125,11 +125,11 @@ func (r *run) precise(block int) string {
 				}
 			}
 		}
-		if len(values) < minPrecise || !(r.HalfWidth(values) <= float64(stop.HalfWidth)/100) {
-			return ""
+		if ok, err := r.Precise(values, float64(stop.HalfWidth)/100); err != nil || !ok {
+			return "", err
 		}
 	}
-	return fmt.Sprintf("after %d blocks, half the confidence interval of %s is at most %s in every arm", block, stop.Metric, stop.HalfWidth)
+	return fmt.Sprintf("after %d blocks, half the confidence interval of %s is at most %s in every arm", block, stop.Metric, stop.HalfWidth), nil
 }
 
 // estimate is how long steps take.

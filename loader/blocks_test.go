@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -142,13 +141,10 @@ func TestStopAtAPrecision(t *testing.T) {
 	h.short()
 	h.Scenario.Trials = scenarios.Trials{Blocks: 50, Order: scenarios.OrderInterleaved, StopAt: scenarios.StopAt{Metric: "p50", HalfWidth: 5}}
 	_, err := loader.Run(t.Context(), h.Config)
-	require.ErrorContains(t, err, "HalfWidth is missing")
-	h.HalfWidth = func(samples []float64) float64 {
-		require.GreaterOrEqual(t, len(samples), 6)
-		if len(samples) < 8 {
-			return math.Inf(1)
-		}
-		return 0.05
+	require.ErrorContains(t, err, "trials.stop-at: nobody here can tell")
+	h.Precise = func(blocks []float64, within float64) (bool, error) {
+		require.Equal(t, 0.05, within)
+		return len(blocks) == 8, nil
 	}
 	s, r := h.run()
 	require.Equal(t, 8, s.Trials.Complete)

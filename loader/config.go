@@ -74,10 +74,10 @@ type Config struct {
 	// it, which may be nil. Required when the scenario has any.
 	Inject func(ctx context.Context, f scenarios.Fault) (undo func() error, err error)
 
-	// HalfWidth is half the confidence interval of the median of samples, as
-	// a share of it; +Inf when it cannot be told. Required with
+	// Precise tells whether one value for each block so far, in their order,
+	// says within a share of itself what the metric is. Required with
 	// trials.stop-at.
-	HalfWidth func(samples []float64) float64
+	Precise func(blocks []float64, within float64) (bool, error)
 
 	// Progress is called at most four times a second, always by the same
 	// goroutine, and last when the run ends. It must not block for long. nil
@@ -110,8 +110,8 @@ func (c *Config) check() error {
 	if c.ETL == nil && slices.ContainsFunc(c.Scenario.Plan(), func(a scenarios.Arm) bool { return a.ETL() }) {
 		errs = append(errs, errors.New("loader: Config.ETL is missing, and the scenario has transforms"))
 	}
-	if c.HalfWidth == nil && c.Scenario.Trials.StopAt.Metric != "" {
-		errs = append(errs, errors.New("loader: Config.HalfWidth is missing, and the scenario has trials.stop-at"))
+	if c.Precise == nil && c.Scenario.Trials.StopAt.Metric != "" {
+		errs = append(errs, errors.New("trials.stop-at: nobody here can tell how precise a number is (drop it)"))
 	}
 	if c.Inject == nil && len(c.Scenario.Faults) > 0 {
 		errs = append(errs, errors.New("faults: nobody here can inject them (drop them)"))
