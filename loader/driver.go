@@ -108,7 +108,7 @@ type reply struct {
 }
 
 func newReply(target int) reply {
-	return reply{target: target, began: time.Now(), server: shares{notTold, notTold, notTold}}
+	return reply{target: target, began: time.Now(), server: noShares()}
 }
 
 // get reads what is at uri ("/path?query"), to the last byte. owner is the
@@ -200,7 +200,7 @@ func (d *driver) follow(method string, uri []byte, body content, deadline time.T
 			rep.proxy = rep.headers
 		}
 		if d.timed {
-			for _, v := range d.resp.Header.PeekAll(hdrServerTiming) {
+			for _, v := range d.resp.Header.PeekAll(api.HdrServerTiming) {
 				rep.server.add(v)
 			}
 		}
@@ -309,7 +309,7 @@ func (d *driver) send(c *conn, method string, body content, deadline time.Time) 
 	d.req.SetRequestURIBytes(d.uri)
 	d.req.SetUserAgent("etlbench")
 	if d.timed {
-		d.req.SetCanonical([]byte(HdrTiming), []byte("1"))
+		d.req.SetCanonical([]byte(api.HdrTiming), []byte("1"))
 	}
 	if method == fasthttp.MethodPut {
 		d.req.SetContentType(api.MimeBinary)

@@ -20,7 +20,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/etlbench/etlbench/cluster/api"
-	"github.com/etlbench/etlbench/loader"
 )
 
 // Faults that a fake cluster can be asked for.
@@ -238,7 +237,7 @@ func (f *fakeAIS) serveTarget(w http.ResponseWriter, r *http.Request) {
 
 // timing tells who asks how long something took.
 func (f *fakeAIS) timing(w http.ResponseWriter, r *http.Request, value string) {
-	if f.serverTiming && r.Header.Get(loader.HdrTiming) == "1" {
+	if f.serverTiming && r.Header.Get(api.HdrTiming) == "1" {
 		w.Header().Set("Server-Timing", value)
 	}
 }

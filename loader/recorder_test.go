@@ -210,7 +210,7 @@ func TestOperationsCountWhereTheyWereDue(t *testing.T) {
 		return nil
 	}
 	op := func(phase uint8, due, took time.Duration) sample {
-		return sample{due: due, service: took, phase: phase, kind: opGet, server: shares{notTold, notTold, notTold}}
+		return sample{due: due, service: took, phase: phase, kind: opGet, server: noShares()}
 	}
 	c.take([]sample{op(0, 0, sec), op(0, sec/2, 1)})
 	c.take([]sample{op(0, 1400*time.Millisecond, 1), op(0, sec/4, 5*sec)})
@@ -231,8 +231,8 @@ func TestOperationsCountWhereTheyWereDue(t *testing.T) {
 
 func TestTimesBeyondTheRangeAreClampedAndCounted(t *testing.T) {
 	var c series
-	c.add(&sample{service: time.Hour, server: shares{notTold, notTold, notTold}})
-	c.add(&sample{service: time.Second, server: shares{notTold, notTold, notTold}})
+	c.add(&sample{service: time.Hour, server: noShares()})
+	c.add(&sample{service: time.Second, server: noShares()})
 	require.EqualValues(t, 3, c.clamped, "service, response and body")
 	require.EqualValues(t, 2, c.hist[metricService].TotalCount(), "the worst values do not vanish")
 	require.InEpsilon(t, float64(results.MaxLatency), float64(c.hist[metricService].Max()), 0.001)

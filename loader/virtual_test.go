@@ -51,7 +51,7 @@ func (f asking) issue(o op, s *sample) (time.Time, error) {
 	began := time.Now()
 	f(o)
 	s.service = time.Since(began)
-	s.ttfb, s.headers, s.server = s.service, s.service, shares{notTold, notTold, notTold}
+	s.ttfb, s.headers, s.server = s.service, s.service, noShares()
 	return began, nil
 }
 
@@ -301,7 +301,7 @@ func (f *flaky) issue(o op, s *sample) (time.Time, error) {
 	w := draw.Word(f.key, f.n)
 	time.Sleep(time.Duration(draw.Below(w, uint64(2*time.Millisecond))))
 	s.service, s.target, s.in, s.out = time.Since(began), int32(w%2), 3, 5
-	s.server = shares{notTold, notTold, notTold}
+	s.server = noShares()
 	switch w >> 60 {
 	case 0:
 		return began, &failure{classDigest, fmt.Errorf("wrong")}

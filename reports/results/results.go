@@ -46,7 +46,8 @@ const (
 	MetricBody   = "body"   // from there to the last byte
 
 	// Shares of the service time that servers tell, of the operations that
-	// asked. A node's share holds that of the node behind it.
+	// asked: each until it begins to answer, without what it waited for the
+	// one behind it.
 	MetricServerProxy  = "server-proxy"
 	MetricServerTarget = "server-target"
 	MetricServerPod    = "server-pod"
