@@ -20,10 +20,7 @@ func scenariosCmd(e *env) *cobra.Command {
 	check := &cobra.Command{
 		Use: "check FILE|NAME", Short: "check a scenario and print it with all defaults", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			s, err := loadScenario(args[0], sets)
-			if err == nil {
-				err = checkNames(s)
-			}
+			s, err := checkedScenario(args[0], sets)
 			if err != nil {
 				return err
 			}
@@ -39,10 +36,7 @@ func scenariosCmd(e *env) *cobra.Command {
 	plan := &cobra.Command{
 		Use: "plan FILE|NAME", Short: "say what a run would take: operations, bytes, memory and time", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			s, err := loadScenario(args[0], sets)
-			if err == nil {
-				err = checkNames(s)
-			}
+			s, err := checkedScenario(args[0], sets)
 			if err != nil {
 				return err
 			}
@@ -85,6 +79,15 @@ func scenariosCmd(e *env) *cobra.Command {
 			},
 		})
 	return cmd
+}
+
+// checkedScenario reads a scenario whose transforms and types exist.
+func checkedScenario(name string, sets []string) (*scenarios.Scenario, error) {
+	s, err := loadScenario(name, sets)
+	if err != nil {
+		return nil, err
+	}
+	return s, checkNames(s)
 }
 
 // printPlan says what a run would take. A ~ stands before what is estimated.

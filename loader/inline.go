@@ -29,7 +29,6 @@ type inlineArm struct {
 	list     []byte              // URI of the list operation
 	page     []byte              // and its message
 	putNames uint64
-	sizeOnly bool
 }
 
 // client is an issuer of HTTP requests.

@@ -35,7 +35,7 @@ type sample struct {
 }
 
 // chunk is how many samples a recorder holds at most.
-const chunk = 1024
+const chunk = 256
 
 // recorder takes one worker's samples between two collections. Its mutex is
 // the worker's own but for the moment of a swap, hence uncontended.
