@@ -3,8 +3,11 @@
 //
 // It reaches the cluster by URL alone, as any client does, and never lives in
 // the process of the cluster it measures. It draws no reports: see reports.
-// Read run.go for the steps of a run, driver.go for one operation on the wire,
-// recorder.go for how latencies become histograms, and rows.go for what every
+// Read run.go for the steps of a run and blocks.go for the order in which arms
+// are measured; schedule.go and stream.go for when which operation is due, both
+// pure functions; load.go and pool.go for the closed and the open loop, which
+// know no HTTP; driver.go for one operation on the wire; recorder.go, tally.go
+// and collector.go for how times become histograms; and rows.go for what every
 // number of a row means.
 package loader
 

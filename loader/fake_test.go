@@ -49,6 +49,8 @@ type fakeAIS struct {
 	fault func(op, bucket, object string) string
 	// badInit is the communication that has no ETL here.
 	badInit string
+	// initLimit is how often ETLs of a communication can be made; nil: always.
+	initLimit map[string]int
 	// noExt leaves out what real AIStore does not tell; noStats the counters too.
 	noExt, noStats bool
 	slowest        bool // targets tell of slow objects
@@ -407,7 +409,11 @@ func (f *fakeAIS) serveETL(w http.ResponseWriter, r *http.Request, path []string
 		f.inits = append(f.inits, spec.Name)
 		f.specs = append(f.specs, spec)
 		f.etls[spec.Name] = spec.Communication
-		if spec.Communication == f.badInit {
+		left, limited := f.initLimit[spec.Communication]
+		if limited {
+			f.initLimit[spec.Communication]--
+		}
+		if spec.Communication == f.badInit || limited && left == 0 {
 			fail(w, http.StatusBadRequest, "unknown communication type "+spec.Communication)
 			return
 		}

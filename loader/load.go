@@ -57,11 +57,11 @@ type load struct {
 	sink     *collector
 
 	began    time.Time
-	busy     atomic.Int64 // operations under way
-	next     atomic.Uint64
-	workersM sync.Mutex // guards list
+	busy     atomic.Int64  // operations under way
+	next     atomic.Uint64 // index of a closed loop's next operation
+	mu       sync.Mutex    // guards list, and intended of a closed loop
 	list     []*worker
-	intended [][opKinds]int64        // by phase; the pacer's, and written by workers of a closed loop under workersM
+	intended [][opKinds]int64        // by phase; of an open loop the pacer's
 	pacing   *hdrhistogram.Histogram // by how much the pacer was late
 	current  atomic.Int32            // phase under way
 }
@@ -136,9 +136,9 @@ func (l *load) collect(broken func()) (stop func()) {
 }
 
 func (l *load) fetch() {
-	l.workersM.Lock()
+	l.mu.Lock()
 	list := l.list[:len(l.list):len(l.list)]
-	l.workersM.Unlock()
+	l.mu.Unlock()
 	for _, w := range list {
 		l.sink.take(w.rec.swap())
 	}
@@ -146,8 +146,8 @@ func (l *load) fetch() {
 
 // worker makes one more.
 func (l *load) worker() *worker {
-	l.workersM.Lock()
-	defer l.workersM.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	w := &worker{load: l, issuer: l.issuer(len(l.list)), wake: make(chan due, 1)}
 	w.rec.full = l.sink.take
 	l.list = append(l.list, w)
@@ -229,8 +229,8 @@ func (w *worker) loop(ctx context.Context, phase int) {
 			pause(ctx, w.think)
 		}
 	}
-	w.workersM.Lock()
-	defer w.workersM.Unlock()
+	w.load.mu.Lock()
+	defer w.load.mu.Unlock()
 	for k, n := range w.intended {
 		w.load.intended[phase][k] += n
 	}

@@ -27,12 +27,10 @@ type packed struct {
 	hist [metricCount][]byte
 }
 
-// fail makes it the sum of an arm that could not be set up.
+// fail counts that the arm could not be set up, or its job not be run.
 func (s *sum) fail() {
-	if s.samples == 0 {
-		s.intended++
-		s.cells[len(s.cells)-1].Errors++
-	}
+	s.intended++
+	s.cells[len(s.cells)-1].Errors++
 }
 
 func (s *sum) add(o *opOutcome, out *outcomes) {

@@ -22,6 +22,7 @@ const (
 	maxObjectSize = Bytes(512 << 30)
 	maxArms       = 400
 	maxBlocks     = 10_000
+	maxSamples    = 10_000 // a summary keeps some KB of each
 	maxRate       = Rate(1e6)
 	maxStages     = 1000
 	maxListed     = 1000 // faults, gates, sizes
@@ -322,6 +323,8 @@ func (c *checks) arms(s *Scenario) {
 	if n := len(s.Transforms) * len(s.Arms.Comm) * len(s.Arms.Mode) * max(1, len(s.Arms.Size)) * max(1, len(s.Arms.Put)) *
 		max(1, len(s.Arms.Stream)) * max(1, len(s.Arms.Workers)) * max(1, s.Arms.Replicas); n > maxArms {
 		c.add("arms", "make %d combinations with the transforms, more than %d (drop some levels)", n, maxArms)
+	} else if samples := max(1, n) * s.Trials.Blocks * s.Load.operations(); samples > maxSamples {
+		c.add("trials.blocks", "make %d samples with the arms and operations, more than %d (use fewer blocks or levels)", samples, maxSamples)
 	}
 }
 
@@ -419,6 +422,16 @@ func (c *checks) keys(l Load) {
 		c.percent("load.keys.hot", k.Hot, 99.999)
 		c.percent("load.keys.ops", k.Ops, 99.999)
 	}
+}
+
+// operations is how many different ones there are.
+func (l *Load) operations() (n int) {
+	for _, w := range l.Mix {
+		if w > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 func (c *checks) mix(mix map[string]int) {
