@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
@@ -363,4 +364,22 @@ func TestMemoryStaysFlat(t *testing.T) {
 	t.Logf("heap after each eighth: %d MiB; from the system: %d MiB", heaps[0]>>20, m.Sys>>20)
 	require.Less(t, slices.Max(heaps), slices.Min(heaps)+16<<20, "%v", heaps)
 	require.Less(t, m.Sys, uint64(256<<20))
+}
+
+// TestInterruptedOpenLoopIsAccountedFor: what was due until the end of the run
+// counts, and what was waiting then was not sent.
+func TestInterruptedOpenLoopIsAccountedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		l := openLoad(evenly{steady(1000, time.Hour)}, 2, 100, func(op) { time.Sleep(10 * time.Millisecond) })
+		end, err := l.run(ctx, func(int) {})
+		require.NoError(t, err)
+		require.Less(t, end, time.Second)
+		got := l.sink.totals[0].all(opGet)
+		require.Equal(t, l.intended[0][opGet], got.Accounted())
+		require.InDelta(t, 500, got.Accounted(), 15)
+		require.InDelta(t, 100, got.Ops, 5, "two workers, 10 ms each")
+		require.InDelta(t, 98, got.Unsent, 3)
+	})
 }

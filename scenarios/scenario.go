@@ -14,11 +14,11 @@
 //	dataset.kind       generated
 //	dataset.objects    64 (kind folder: as many as it has files)
 //	dataset.size       64KiB (kind generated)
+//	dataset.max-bytes  none
 //	dataset.compressible  0
-//	dataset.max-bytes     none
 //	arms.comm          [hpush, hpull, hrev, io]
 //	arms.mode          [inline] ([offline] when load.model is offline)
-//	arms.size, arms.put, arms.stream, arms.workers   no factors
+//	arms.size, arms.put, arms.stream, arms.workers  no factors
 //	arms.replicas      1
 //	load.model         closed
 //	load.workers       8 (model open: as load.in-flight)
@@ -37,7 +37,7 @@
 //	phases.measure     10s (models closed and open, the latter with load.rate)
 //	trials.blocks      1
 //	trials.order       interleaved-random
-//	trials.redeploy-every   0: never
+//	trials.redeploy-every  0: never
 //	trials.stop-at     none
 //	verify.content     all
 //	collect.cgroups    [client, proxy, target, transformer]

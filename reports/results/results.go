@@ -227,7 +227,7 @@ type Arm struct {
 	Mode      string `json:"mode"`              // "inline" or "offline"
 	Transform string `json:"transform"`         // sample transform's name, "none" for plain operations
 	Language  string `json:"language"`          // "go" or "python", "" when not known
-	Size      string `json:"size,omitempty"`    // size class, such as "64KiB"; "" when there is but one
+	Size      string `json:"size,omitempty"`    // size class, such as "64KiB"; "" when it is not a factor
 	Put       string `json:"put,omitempty"`     // "direct" or "relay"; "" when it is not a factor
 	Argument  string `json:"stream,omitempty"`  // "body" or "fqn"; "" when it is not a factor
 	Workers   int    `json:"workers,omitempty"` // 0 when it is not a factor
@@ -281,9 +281,9 @@ type Measured struct {
 	// Resources are those of the arm: of all operations of its mix together.
 	// Empty when nobody could tell.
 	Resources []Resource `json:"resources,omitempty"`
-	// MovedBytes went over this machine's loopback interface meanwhile, nil
-	// when the cluster is elsewhere. Together with BytesOut it says how many
-	// bytes are moved for a byte delivered.
+	// MovedBytes went over this machine's loopback interface meanwhile, of the
+	// arm as Resources are; nil when the cluster is elsewhere. Together with
+	// BytesOut it says how many bytes are moved for a byte delivered.
 	MovedBytes *int64 `json:"moved_bytes,omitempty"`
 }
 
