@@ -159,7 +159,7 @@ func (r *run) inline(ctx context.Context, a *arm, block int) (*outcomes, error) 
 	errs := &errorLog{}
 	l := &load{
 		phases: phases, stream: stream, workers: r.workersOf(a), inFlight: r.Scenario.Load.InFlight,
-		think: time.Duration(r.Scenario.Load.Think), open: r.Scenario.Load.Model == scenarios.ModelOpen, sleep: nanosleep,
+		think: time.Duration(r.Scenario.Load.Think), open: r.Scenario.Load.Model == scenarios.ModelOpen, clock: sharp,
 		issuer: func(worker int) issuer {
 			return &client{inlineArm: shared, drv: r.driver(worker, time.Duration(r.Scenario.Load.Timeout))}
 		},

@@ -3,6 +3,7 @@ package loader
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,7 +54,7 @@ type load struct {
 	open     bool
 	issuer   func(worker int) issuer
 	failed   func(phase int, o op, target int32, err error) // called concurrently
-	sleep    func(time.Duration)                            // of the pacer
+	clock    clock                                          // of the pacer
 	sink     *collector
 
 	began    time.Time
@@ -65,6 +66,23 @@ type load struct {
 	pacing   *hdrhistogram.Histogram // by how much the pacer was late
 	current  atomic.Int32            // phase under way
 }
+
+// clock is how the pacer of an open loop waits.
+type clock struct {
+	sleep func(time.Duration)
+	pin   func() (unpin func()) // prepares the goroutine that sleeps
+}
+
+// sharp is as exact as this machine is. The pacer has a thread to itself: Go's
+// timers round to a millisecond, and a goroutine may wait for a thread.
+var sharp = clock{sleep: nanosleep, pin: func() func() {
+	runtime.LockOSThread()
+	blunt := sharpTimer()
+	return func() {
+		blunt()
+		runtime.UnlockOSThread()
+	}
+}}
 
 // worker issues one operation after the other.
 type worker struct {

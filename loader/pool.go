@@ -2,7 +2,6 @@ package loader
 
 import (
 	"context"
-	"runtime"
 	"sync"
 	"time"
 )
@@ -98,18 +97,13 @@ const longestSleep = 10 * time.Millisecond
 // runOpen releases operations when they are due, in batches when several are,
 // whatever becomes of those before: the schedule is the only one to say when.
 // What finds no room is shed, never sent later at a higher rate.
-//
-// The pacer has a thread to itself. Go's timers round to a millisecond, and a
-// goroutine may wait for a thread.
 func (l *load) runOpen(ctx context.Context, enter func(phase int)) {
 	p := &pool{load: l, queue: make([]due, l.inFlight)}
 	pacer := l.worker() // it issues nothing, and records what is never sent
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer sharpTimer()()
+		defer l.clock.pin()()
 		for i := range l.phases {
 			l.current.Store(int32(i))
 			enter(i)
@@ -160,6 +154,6 @@ func (l *load) until(ctx context.Context, at time.Duration) (now time.Duration, 
 		if ctx.Err() != nil {
 			return now, false
 		}
-		l.sleep(min(at-now, longestSleep))
+		l.clock.sleep(min(at-now, longestSleep))
 	}
 }

@@ -151,7 +151,7 @@ func (s *poisson) count() int64          { return s.n }
 func (s *poisson) length() time.Duration { return s.took }
 
 func (s *poisson) at(i int64) time.Duration {
-	if i < s.next || i >= s.next+markEvery {
+	if i < s.next-1 || i >= s.next+markEvery {
 		s.next = i / markEvery * markEvery
 		s.sum = s.marks[s.next/markEvery]
 	}

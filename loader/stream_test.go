@@ -161,7 +161,7 @@ func BenchmarkPacer(b *testing.B) {
 		b.Run(fmt.Sprintf("rate=%.0f", float64(rate)), func(b *testing.B) {
 			for b.Loop() {
 				l := openLoad(newPoisson(steady(rate, 2e9), 1), 64, 64, func(op) {})
-				l.sleep = nanosleep
+				l.clock = sharp
 				if _, err := l.run(b.Context(), func(int) {}); err != nil {
 					b.Fatal(err)
 				}

@@ -69,7 +69,7 @@ func plainStream() *stream {
 // openLoad is an open loop of one measured phase, in virtual time.
 func openLoad(s schedule, workers, inFlight int, ask func(o op)) *load {
 	l := &load{phases: []phase{{name: results.PhaseMeasure, length: s.length(), due: s}}, stream: plainStream(), open: true,
-		workers: workers, inFlight: inFlight, sleep: time.Sleep, issuer: func(int) issuer { return asking(ask) }}
+		workers: workers, inFlight: inFlight, clock: clock{time.Sleep, func() func() { return func() {} }}, issuer: func(int) issuer { return asking(ask) }}
 	l.sink = newCollector(l.phases, []string{"t1"})
 	l.sink.kinds = []opKind{opGet}
 	return l
@@ -117,8 +117,9 @@ func md1(load, q float64) float64 {
 func answered(s schedule, took func(index uint64) time.Duration) *series {
 	all, free := &series{}, time.Duration(0)
 	for i := range s.count() {
-		free = max(free, s.at(i)) + took(uint64(i))
-		all.record(metricResponse, free-s.at(i))
+		at := s.at(i)
+		free = max(free, at) + took(uint64(i))
+		all.record(metricResponse, free-at)
 	}
 	return all
 }
@@ -254,7 +255,7 @@ func TestEverythingIsAccountedFor(t *testing.T) {
 				Verify: scenarios.Verify{Content: "all"}, Collect: scenarios.Collect{Phases: "all"}}, 100, 1)
 			warm, hot := steady(20_000, 100*time.Millisecond), staged(0, []scenarios.Stage{{To: 40_000, Over: seconds(0.2)}, {Hold: seconds(0.1)}})
 			l := &load{phases: []phase{{name: results.PhaseWarmup, length: warm.took}, {name: results.PhaseMeasure, length: hot.took}},
-				stream: stream, open: open, workers: 8, inFlight: 40, sleep: nanosleep,
+				stream: stream, open: open, workers: 8, inFlight: 40, clock: sharp,
 				failed: func(int, op, int32, error) {}, issuer: func(id int) issuer { return &flaky{key: uint64(id)} }}
 			if open {
 				l.phases[0].due, l.phases[1].due = newPoisson(warm, 1), newPoisson(hot, 2)
