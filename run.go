@@ -17,6 +17,7 @@ import (
 	"github.com/etlbench/etlbench/loader"
 	"github.com/etlbench/etlbench/reports"
 	"github.com/etlbench/etlbench/reports/results"
+	"github.com/etlbench/etlbench/reports/stats"
 	"github.com/etlbench/etlbench/scenarios"
 	"github.com/etlbench/etlbench/scenarios/dataset"
 )
@@ -160,6 +161,10 @@ func (f *runFlags) folder(name string) (string, error) {
 	return filepath.Join("runs", time.Now().Format("20060102-150405.000")+"-"+name), nil
 }
 
+// preciseLooks is after how many blocks in a row a number has to be known well
+// enough for trials.stop-at: once may be luck.
+const preciseLooks = 3
+
 // measure runs the load, writes the reports and prints the one asked for.
 func (f *runFlags) measure(ctx context.Context, e *env, s *scenarios.Scenario, data dataset.Set, where *chosen, dir string, notes []string) error {
 	yaml, err := s.YAML()
@@ -175,6 +180,9 @@ func (f *runFlags) measure(ctx context.Context, e *env, s *scenarios.Scenario, d
 	sum, runErr := loader.Run(ctx, loader.Config{
 		Scenario: s, Data: data, Proxies: where.urls, Kind: where.kind, Sync: where.sync, Notes: notes,
 		Results: w, ETL: armETL, Expect: expect, Progress: p.show, Processes: where.processes,
+		Precise: func(blocks []float64, within float64) (bool, error) {
+			return stats.Precise(blocks, within, preciseLooks, stats.Options{Seed: s.Seed})
+		},
 	})
 	p.end()
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
