@@ -28,8 +28,9 @@ test: lint ## lint, unit and integration tests with child processes
 	$(TEST) $(RACE) ./...
 	@$(RACED)
 
-test-all: lint ## make test, and objects of 4 GiB
+test-all: lint ## make test, objects of 4 GiB, and an hour of load in virtual time
 	ETLBENCH_TEST_LARGE=1 $(TEST) $(RACE) ./...
+	ETLBENCH_TEST_LARGE=1 $(TEST) -run TestMemoryStaysFlat ./loader
 	@$(RACED)
 
 race: ## the tests with the race detector

@@ -83,7 +83,8 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 
 // checkSummary checks a run folder: summary DIR ROWS clean|broken. Clean rows
 // have operations, no errors and are verified in full; each broken one has
-// errors and is not.
+// errors and is not. The clusters of scripts run on this machine, so all rows
+// tell what their processes used.
 func checkSummary(ts *testscript.TestScript, _ bool, args []string) {
 	var s results.Summary
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(filepath.Join(args[0], "summary.json"))), &s))
@@ -95,6 +96,9 @@ func checkSummary(ts *testscript.TestScript, _ bool, args []string) {
 		broken := r.Errors > 0 && r.VerifiedPct < 100
 		if args[2] == "clean" && !clean || args[2] == "broken" && !broken {
 			ts.Fatalf("%s %s %s is not %s: %d ops, %d errors, %g %% verified", r.Transform, r.Comm, r.Mode, args[2], r.Ops, r.Errors, r.VerifiedPct)
+		}
+		if len(r.Resources) != 4 || r.MovedBytes == nil || r.Resources[3].Processes < len(r.Targets) {
+			ts.Fatalf("%s: no resources of all components: %+v", r.Name, r.Resources)
 		}
 		if len(r.Targets) == 0 || r.MiBPerS <= 0 && clean {
 			ts.Fatalf("%s %s %s: no bandwidth per target", r.Transform, r.Comm, r.Mode)
@@ -142,12 +146,13 @@ var floors = map[string]string{
 	"cluster/conformance": "",
 	"cluster":             "cluster/api cluster/child cluster/node cluster/pod cluster/store",
 	"scenarios":           "cluster/api goccy/go-yaml/...",
-	"scenarios/dataset":   "scenarios cluster/api xxhash/v2",
-	"loader":              "scenarios scenarios/dataset cluster/api reports/results fasthttp hdrhistogram-go xxhash/v2 x/sync/errgroup",
+	"scenarios/dataset":   "scenarios scenarios/draw cluster/api xxhash/v2",
+	"scenarios/draw":      "xxhash/v2",
+	"loader":              "scenarios scenarios/dataset scenarios/draw cluster/api reports/results fasthttp hdrhistogram-go xxhash/v2 procfs x/sync/errgroup x/sys/unix",
 	"reports":             "reports/results hdrhistogram-go go-pretty/v6/... gonum.org/v1/plot/... go-humanize x/image/...",
 	"reports/results":     "hdrhistogram-go",
 	"reports/stats":       "go-moremath/stats gonum.org/v1/gonum/floats gonum.org/v1/gonum/mat gonum.org/v1/gonum/stat/...",
-	"transformers":        "cluster/comm compress/gzip x/image/draw",
+	"transformers":        "cluster/comm compress/gzip x/image/draw x/sys/unix",
 	"transformers/check":  "cluster/api cluster/comm",
 	"transformers/python": "cluster/comm x/sys/unix",
 

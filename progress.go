@@ -31,8 +31,7 @@ const plainEvery = 5 * time.Second
 
 // show is called a few times a second.
 func (p *progress) show(s loader.Progress) {
-	step := fmt.Sprintf("%d/%d %s %s %s %s", s.Arm, s.Arms, s.Transform, s.Comm, s.Mode, s.Phase)
-	p.line(step, progressLine(s))
+	p.line(fmt.Sprintf("%d/%d %s %s", s.Arm, s.Arms, s.Name, s.Phase), progressLine(s))
 }
 
 // line shows a line: off a terminal when the step is a new one, or when it is
@@ -55,7 +54,11 @@ func (p *progress) line(step, line string) {
 func progressLine(s loader.Progress) string {
 	var b strings.Builder
 	if s.Arm > 0 {
-		fmt.Fprintf(&b, "[%2d/%d] %s %s %s: ", s.Arm, s.Arms, s.Transform, s.Comm, s.Mode)
+		fmt.Fprintf(&b, "[%2d/%d] ", s.Arm, s.Arms)
+		if s.Blocks > 1 {
+			fmt.Fprintf(&b, "block %d/%d ", s.Block, s.Blocks)
+		}
+		fmt.Fprintf(&b, "%s: ", s.Name)
 	}
 	b.WriteString(s.Phase)
 	if s.Ops > 0 {
@@ -63,6 +66,9 @@ func progressLine(s loader.Progress) string {
 	}
 	if s.OpsPerS > 0 {
 		fmt.Fprintf(&b, ", %.0f/s, %.1f MiB/s", s.OpsPerS, s.MiBPerS)
+	}
+	if s.Shed > 0 {
+		fmt.Fprintf(&b, ", %d SHED", s.Shed)
 	}
 	if s.Errors > 0 {
 		fmt.Fprintf(&b, ", %d ERRORS", s.Errors)

@@ -17,6 +17,7 @@ import (
 	"github.com/etlbench/etlbench/loader"
 	"github.com/etlbench/etlbench/reports"
 	"github.com/etlbench/etlbench/reports/results"
+	"github.com/etlbench/etlbench/reports/stats"
 	"github.com/etlbench/etlbench/scenarios"
 	"github.com/etlbench/etlbench/scenarios/dataset"
 )
@@ -93,7 +94,7 @@ func loadScenario(name string, sets []string) (*scenarios.Scenario, error) {
 // run runs a scenario: on the cluster that applies, with its results in a new
 // folder. notes go into the report.
 func (f *runFlags) run(ctx context.Context, e *env, s *scenarios.Scenario, notes []string) error {
-	data, err := dataset.New(s.Dataset, s.Seed)
+	data, err := dataset.New(s.Dataset, s.Seed, s.Arms.Size...)
 	if err != nil {
 		return fail(err)
 	}
@@ -124,7 +125,8 @@ func (f *runFlags) run(ctx context.Context, e *env, s *scenarios.Scenario, notes
 		if err != nil {
 			return fail(err)
 		}
-		where = &chosen{urls: []string{spawned.URL}, kind: "spawned", sync: f.sync, data: up.data}
+		where = &chosen{urls: []string{spawned.URL}, kind: "spawned", sync: f.sync, data: up.data,
+			processes: func(etl string) map[string][]int { return processesOf(spawned.Nodes, etl) }}
 		// A node that dies takes the run with it: numbers of half a cluster
 		// would compare nothing.
 		var lost context.CancelCauseFunc
@@ -159,6 +161,10 @@ func (f *runFlags) folder(name string) (string, error) {
 	return filepath.Join("runs", time.Now().Format("20060102-150405.000")+"-"+name), nil
 }
 
+// preciseLooks is after how many blocks in a row a number has to be known well
+// enough for trials.stop-at: once may be luck.
+const preciseLooks = 3
+
 // measure runs the load, writes the reports and prints the one asked for.
 func (f *runFlags) measure(ctx context.Context, e *env, s *scenarios.Scenario, data dataset.Set, where *chosen, dir string, notes []string) error {
 	yaml, err := s.YAML()
@@ -173,7 +179,10 @@ func (f *runFlags) measure(ctx context.Context, e *env, s *scenarios.Scenario, d
 	p := newProgress(e)
 	sum, runErr := loader.Run(ctx, loader.Config{
 		Scenario: s, Data: data, Proxies: where.urls, Kind: where.kind, Sync: where.sync, Notes: notes,
-		Results: w, ETL: sampleETL, Expect: expect, Progress: p.show,
+		Results: w, ETL: armETL, Expect: expect, Progress: p.show, Processes: where.processes,
+		Precise: func(blocks []float64, within float64) (bool, error) {
+			return stats.Precise(blocks, within, preciseLooks, stats.Options{Seed: s.Seed})
+		},
 	})
 	p.end()
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {

@@ -21,6 +21,24 @@ import (
 // pythonSuffix asks for the Python function of a sample transform.
 const pythonSuffix = "/python"
 
+// armETL is how an arm's ETL is initialised.
+func armETL(a scenarios.Arm) (*api.ETLSpec, string, error) {
+	spec, language, err := sampleETL(a.Transform, a.Comm)
+	if err != nil {
+		return nil, "", err
+	}
+	switch a.Put {
+	case scenarios.PutDirect:
+		spec.DirectPut = true
+	case scenarios.PutRelay:
+		spec.DirectPut = false // which a type that needs it refuses at init
+	}
+	if a.Stream == scenarios.StreamFQN {
+		spec.Argument = api.ArgumentFQN
+	}
+	return spec, language, nil
+}
+
 // sampleETL is how a scenario's transform is initialised: a Go transform by a
 // Pod spec, a Python one by its code.
 func sampleETL(transform, commType string) (*api.ETLSpec, string, error) {
@@ -28,7 +46,7 @@ func sampleETL(transform, commType string) (*api.ETLSpec, string, error) {
 	// A type that nobody knows is refused by init, which names those there are.
 	typ, _ := comm.Lookup(commType)
 	if isPython {
-		source, ok := python.Sample(name)
+		source, ok := pythonSample(name)
 		if !ok {
 			return nil, "", fmt.Errorf("transform %q: there is no Python sample of that name", transform)
 		}
@@ -40,6 +58,23 @@ func sampleETL(transform, commType string) (*api.ETLSpec, string, error) {
 	}
 	return &api.ETLSpec{Spec: samplePod(name, commType), Communication: commType,
 		DirectPut: typ.NeedsDirectPut}, "go", nil
+}
+
+// pythonSample is the source of a sample, with its parameter in front.
+func pythonSample(name string) (source []byte, ok bool) {
+	base, parameter := transformers.Split(name)
+	if source, ok = python.Sample(base); !ok {
+		return nil, false
+	}
+	switch base {
+	case "expand", "shrink":
+		n, ok := transformers.Factor(parameter)
+		return fmt.Appendf(nil, "N = %d\n%s", n, source), ok
+	case "sleep", "burn":
+		d, ok := transformers.Time(parameter)
+		return fmt.Appendf(nil, "SECONDS = %v\n%s", d.Seconds(), source), ok
+	}
+	return source, parameter == ""
 }
 
 // checkNames refuses transforms and communication types that do not exist, all
@@ -61,6 +96,11 @@ func checkNames(s *scenarios.Scenario) error {
 
 // samplePod is the Pod spec of a sample transformer.
 func samplePod(name, commType string) api.Blob {
+	base, parameter := transformers.Split(name)
+	args := ""
+	if parameter != "" {
+		args = fmt.Sprintf("\n      args: [%s]", parameter)
+	}
 	return fmt.Appendf(nil, `apiVersion: v1
 kind: Pod
 metadata:
@@ -70,19 +110,19 @@ metadata:
 spec:
   containers:
     - name: server
-      image: %s%s
+      image: %s%s%s
       ports: [{name: default, containerPort: 80}]
       readinessProbe: {httpGet: {path: /health, port: default}}
-`, name, strings.TrimSuffix(commType, "://"), imagePrefix, name)
+`, name, strings.TrimSuffix(commType, "://"), imagePrefix, base, args)
 }
 
-// expect computes what a transform should give. The Python functions of echo
-// and md5 give the same bytes as the Go ones; that of tar-images encodes its
+// expect computes what a transform should give. The Python functions give the
+// same bytes as the Go ones, but for that of tar-images, which encodes its
 // pictures with another library.
 func expect(transform, object string, src io.Reader) (loader.Digest, error) {
 	name, isPython := strings.CutSuffix(transform, pythonSuffix)
-	t, ok := transformers.Lookup(name)
-	if !ok || isPython && name != "echo" && name != "md5" {
+	t, ok := transformers.Output(name)
+	if !ok || isPython && name == "tar-images" {
 		return loader.Digest{}, loader.ErrNoExpectation
 	}
 	d := &digester{h: xxhash.New()}

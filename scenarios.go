@@ -4,23 +4,23 @@ import (
 	"fmt"
 	"strings"
 
+	humanize "github.com/dustin/go-humanize"
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"github.com/etlbench/etlbench/loader"
 	"github.com/etlbench/etlbench/scenarios"
+	"github.com/etlbench/etlbench/scenarios/dataset"
 )
 
 func scenariosCmd(e *env) *cobra.Command {
-	cmd := &cobra.Command{Use: "scenarios", Short: "list, show and check scenarios", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "scenarios", Short: "list, show, check and plan scenarios", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	var sets []string
 	check := &cobra.Command{
 		Use: "check FILE|NAME", Short: "check a scenario and print it with all defaults", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			s, err := loadScenario(args[0], sets)
-			if err == nil {
-				err = checkNames(s)
-			}
+			s, err := checkedScenario(args[0], sets)
 			if err != nil {
 				return err
 			}
@@ -33,7 +33,27 @@ func scenariosCmd(e *env) *cobra.Command {
 		},
 	}
 	check.Flags().StringArrayVar(&sets, "set", nil, "change the scenario: `KEY=VALUE`; may repeat")
-	cmd.AddCommand(check,
+	plan := &cobra.Command{
+		Use: "plan FILE|NAME", Short: "say what a run would take: operations, bytes, memory and time", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			s, err := checkedScenario(args[0], sets)
+			if err != nil {
+				return err
+			}
+			data, err := dataset.New(s.Dataset, s.Seed, s.Arms.Size...)
+			if err != nil {
+				return fail(err)
+			}
+			estimate, err := loader.Plan(s, data)
+			if err != nil {
+				return fail(err)
+			}
+			printPlan(e, s, data, estimate)
+			return nil
+		},
+	}
+	plan.Flags().StringArrayVar(&sets, "set", nil, "change the scenario: `KEY=VALUE`; may repeat")
+	cmd.AddCommand(check, plan,
 		&cobra.Command{
 			Use: "ls", Short: "list the built-in scenarios", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error {
@@ -59,4 +79,52 @@ func scenariosCmd(e *env) *cobra.Command {
 			},
 		})
 	return cmd
+}
+
+// checkedScenario reads a scenario whose transforms and types exist.
+func checkedScenario(name string, sets []string) (*scenarios.Scenario, error) {
+	s, err := loadScenario(name, sets)
+	if err != nil {
+		return nil, err
+	}
+	return s, checkNames(s)
+}
+
+// printPlan says what a run would take. A ~ stands before what is estimated.
+func printPlan(e *env, s *scenarios.Scenario, data dataset.Set, p *loader.Estimate) {
+	t := table.NewWriter()
+	t.SetOutputMirror(e.out)
+	t.SetStyle(table.StyleLight)
+	t.AppendHeader(table.Row{"arm", "mode", "objects", "bytes", "warm-up", "operations", "measured", "operations"})
+	for _, a := range p.Arms {
+		warmup, measure := a.Warmup.String(), a.Measure.String()
+		if a.Mode == scenarios.ModeOffline {
+			warmup, measure = "", "a job"
+		} else if a.Measure == 0 {
+			measure = fmt.Sprintf("%d epochs", s.Load.Epochs)
+		}
+		t.AppendRow(table.Row{a.Name, a.Mode, humanize.Comma(int64(a.Objects)), humanize.IBytes(uint64(a.Bytes)),
+			warmup, intended(a.WarmupOps), measure, intended(a.Ops)})
+	}
+	t.Render()
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(e.out, "%-9s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	line("trials", "blocks: %d, %s; arms measured: %d; ETLs deployed: %d", p.Blocks, s.Trials.Order, p.Steps, p.Deploy)
+	line("dataset", "%s; %s objects, %s", data.Describe(), humanize.Comma(int64(p.Objects)), humanize.IBytes(uint64(p.Bytes)))
+	line("bytes", "%s put once, %s read to know the outputs, ~%s of results kept at a time", humanize.IBytes(uint64(p.Bytes)),
+		humanize.IBytes(uint64(p.ExpectBytes)), humanize.IBytes(uint64(p.StoredBytes)))
+	if p.Operations > 0 {
+		line("load", "%s operations scheduled, in all blocks", humanize.Comma(p.Operations))
+	}
+	line("memory", "~%s of the load generator at most", humanize.IBytes(uint64(p.Memory)))
+	line("time", "%s of load; jobs (%d), filling and deploying come on top", p.Time, p.Jobs)
+}
+
+// intended is a number of operations.
+func intended(n int64) string {
+	if n < 0 {
+		return "as many as fit"
+	}
+	return humanize.Comma(n)
 }

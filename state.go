@@ -209,6 +209,9 @@ type chosen struct {
 	sync string // "" when not known
 	data string // folder, "" when not known
 	why  string
+	// processes are those of the cluster, by component; nil when it is
+	// elsewhere.
+	processes func(etl string) map[string][]int
 }
 
 // chooseCluster decides which cluster a command uses: --cluster, AIS_ENDPOINT,
@@ -240,5 +243,6 @@ func chooseCluster(ctx context.Context, e *env, flag string, scenario []string) 
 	if err := client.Healthy(ctx); err != nil {
 		return nil, fail(fmt.Errorf("cluster %s at %s does not answer: %w: stop it with: etlbench down --name %s", s.Name, s.URL, err, s.Name))
 	}
-	return &chosen{urls: []string{s.URL}, kind: "running", sync: s.Sync, data: s.Data, why: "cluster " + s.Name + " runs here"}, nil
+	return &chosen{urls: []string{s.URL}, kind: "running", sync: s.Sync, data: s.Data, why: "cluster " + s.Name + " runs here",
+		processes: s.processes(e)}, nil
 }

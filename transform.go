@@ -33,13 +33,15 @@ type transformFlags struct {
 func transformCmd(e *env) *cobra.Command {
 	var f transformFlags
 	cmd := &cobra.Command{
-		Use:   "transform NAME",
+		Use:   "transform NAME [PARAMETER]",
 		Short: "transform standard input, serve a transformer to targets, or check one",
 		Long: "Transforms standard input to standard output once, which is what io:// runs for every object.\n" +
 			"With --listen, or when started as a pod, it serves targets instead.\n\n" +
-			"Transforms: " + strings.Join(transformers.Names(), ", "),
+			"Transforms: " + strings.Join(transformers.Names(), ", ") + ".\n" +
+			"expand and shrink have a factor as their parameter (10x), sleep and burn a time (5ms).",
 		Example: "  etlbench transform md5 < file\n" +
 			"  etlbench transform tar-images --args 128 < shard.tar > small.tar\n" +
+			"  etlbench transform sleep 20ms < file\n" +
 			"  etlbench transform echo --listen 127.0.0.1:8000\n" +
 			"  etlbench transform --listen 127.0.0.1:8000 --command -- gzip -c",
 		Args: cobra.MinimumNArgs(1),
@@ -83,16 +85,17 @@ func (f *transformFlags) transform(ctx context.Context, e *env, args []string) (
 	switch {
 	case f.command:
 		return comm.Command(args, objectEnv(), e.err), done, nil
-	case len(args) > 1:
-		return nil, nil, fmt.Errorf("unexpected %q: one name is all it takes", args[1])
+	case len(args) > 2 || len(args) > 1 && f.python != "":
+		return nil, nil, fmt.Errorf("unexpected %q: a name and its parameter are all it takes", args[len(args)-1])
 	case f.requirements != "" && f.python == "":
 		return nil, nil, errors.New("--requirements: goes with --python")
 	case f.python != "":
 		return f.code(ctx, e, args[0])
 	}
-	t, ok := transformers.Lookup(args[0])
+	name := strings.Join(args, "-")
+	t, ok := transformers.Lookup(name)
 	if !ok {
-		return nil, nil, fmt.Errorf("unknown transform %q: have %s", args[0], strings.Join(transformers.Names(), ", "))
+		return nil, nil, fmt.Errorf("unknown transform %q: have %s", name, strings.Join(transformers.Names(), ", "))
 	}
 	return t, done, nil
 }

@@ -3,12 +3,16 @@
 //
 // It reaches the cluster by URL alone, as any client does, and never lives in
 // the process of the cluster it measures. It draws no reports: see reports.
-// Read run.go for the steps of a run, driver.go for one operation on the wire,
-// recorder.go for how latencies become histograms, and rows.go for what every
+// Read run.go for the steps of a run and blocks.go for the order in which arms
+// are measured; schedule.go and stream.go for when which operation is due, both
+// pure functions; load.go and pool.go for the closed and the open loop, which
+// know no HTTP; driver.go for one operation on the wire; recorder.go, tally.go
+// and collector.go for how times become histograms; and rows.go for what every
 // number of a row means.
 package loader
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,8 +38,8 @@ type Digest struct {
 	Size int64  // bytes
 }
 
-// Config says what to run, where, and where the numbers go. All fields but
-// ETL, Expect, Progress, Log, Kind and Sync are required.
+// Config says what to run, where, and where the numbers go. Scenario, Data,
+// Proxies and Results are required.
 type Config struct {
 	Scenario *scenarios.Scenario // validated, with its defaults
 	Data     dataset.Set
@@ -50,16 +54,33 @@ type Config struct {
 	// run that fails before it has measured anything leaves it open.
 	Results *results.Writer
 
-	// ETL gives the init message for a transform ("md5", "md5/python") over a
-	// communication type ("hpush"). The loader puts in a name of its own.
-	// language is "go" or "python", "" when not known. Required unless the
-	// scenario has no arm with a transform.
-	ETL func(transform, comm string) (spec *api.ETLSpec, language string, err error)
+	// ETL gives the init message for an arm: its transform ("md5",
+	// "md5/python") over its communication type ("hpush"), with what Put and
+	// Stream say. The loader puts in a name of its own. language is "go" or
+	// "python", "" when not known. Required unless the scenario has no arm
+	// with a transform.
+	ETL func(a scenarios.Arm) (spec *api.ETLSpec, language string, err error)
 
 	// Expect computes what a transform gives for the object name with the
 	// content src. It is called by several goroutines at once. nil, or
 	// ErrNoExpectation: outputs can't be verified.
 	Expect func(transform, name string, src io.Reader) (Digest, error)
+
+	// Processes lists the processes of the cluster that run on this machine,
+	// by the components of a results.Resource; those of the pods of an ETL
+	// with all their descendants. It is called at the ends of every measured
+	// time, as pods come and go. nil: only the loader's own resources are
+	// recorded.
+	Processes func(etl string) map[string][]int
+
+	// Inject makes a fault of the scenario happen, and returns what undoes
+	// it, which may be nil. Required when the scenario has any.
+	Inject func(ctx context.Context, f scenarios.Fault) (undo func() error, err error)
+
+	// Precise tells whether one value for each block so far, in their order,
+	// says within a share of itself what the metric is. Required with
+	// trials.stop-at.
+	Precise func(blocks []float64, within float64) (bool, error)
 
 	// Progress is called at most four times a second, always by the same
 	// goroutine, and last when the run ends. It must not block for long. nil
@@ -89,9 +110,14 @@ func (c *Config) check() error {
 			errs = append(errs, err)
 		}
 	}
-	needsETL := func(a *arm) bool { return a.transform != none }
-	if c.ETL == nil && slices.ContainsFunc(plan(c.Scenario), needsETL) {
+	if c.ETL == nil && slices.ContainsFunc(c.Scenario.Plan(), func(a scenarios.Arm) bool { return a.ETL() }) {
 		errs = append(errs, errors.New("loader: Config.ETL is missing, and the scenario has transforms"))
+	}
+	if c.Precise == nil && c.Scenario.Trials.StopAt.Metric != "" {
+		errs = append(errs, errors.New("trials.stop-at: nobody here can tell how precise a number is (drop it)"))
+	}
+	if c.Inject == nil && len(c.Scenario.Faults) > 0 {
+		errs = append(errs, errors.New("faults: nobody here can inject them (drop them)"))
 	}
 	return errors.Join(errs...)
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -51,6 +52,10 @@ type driver struct {
 	sum     *xxhash.Digest
 	host    []byte // of the hop under way
 	uri     []byte
+	open    *atomic.Int64 // connections of all drivers
+	// noHash leaves bodies that are read unhashed, timed asks servers for their
+	// shares of the time: both of the operations that follow.
+	noHash, timed bool
 }
 
 // conn is a kept connection.
@@ -69,7 +74,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func newDriver(proxies []string, targets map[string]int, timeout time.Duration, first int) *driver {
+func newDriver(proxies []string, targets map[string]int, timeout time.Duration, first int, open *atomic.Int64) *driver {
 	return &driver{
 		proxies: proxies,
 		turn:    first % len(proxies),
@@ -77,6 +82,7 @@ func newDriver(proxies []string, targets map[string]int, timeout time.Duration, 
 		targets: targets,
 		conns:   map[string]*conn{},
 		sum:     xxhash.New(),
+		open:    open,
 	}
 }
 
@@ -84,45 +90,69 @@ func newDriver(proxies []string, targets map[string]int, timeout time.Duration, 
 func (d *driver) close() {
 	for _, c := range d.conns {
 		c.Close()
+		d.open.Add(-1)
 	}
 	clear(d.conns)
 }
 
-// reply is what came of an operation.
+// reply is what came of an operation. Its durations are from began.
 type reply struct {
-	target     int           // index of the target that served it
-	ttfb, ttlb time.Duration // to the first and last byte of the body; of a PUT, to the answer and its end
-	got        Digest        // of the body received, or sent
-	checked    bool          // of a PUT: the cluster's checksum was compared, and equal
-	err        error
+	target         int // index of the target that served it
+	began          time.Time
+	proxy, headers time.Duration // to the proxy's redirect, and to the headers of the answer
+	ttfb, ttlb     time.Duration // to the first and last byte of the body; of a PUT, to the answer and its end
+	server         shares
+	got            Digest // of the body received, or sent; Sum is not valid with noHash
+	checked        bool   // of a PUT: the cluster's checksum was compared, and equal
+	err            error
+}
+
+func newReply(target int) reply {
+	return reply{target: target, began: time.Now(), server: noShares()}
 }
 
 // get reads what is at uri ("/path?query"), to the last byte. owner is the
 // target to charge when no redirect tells.
 func (d *driver) get(uri []byte, owner int) reply {
-	start := time.Now()
-	rep := reply{target: owner}
-	c, err := d.follow(fasthttp.MethodGet, uri, content{}, start.Add(d.timeout), &rep)
+	return d.read(fasthttp.MethodGet, uri, content{}, owner)
+}
+
+// head asks for the headers of what is at uri. The reply's got.Size is the
+// length that they tell.
+func (d *driver) head(uri []byte, owner int) reply {
+	rep := d.read(fasthttp.MethodHead, uri, content{}, owner)
+	rep.got.Size = int64(d.resp.Header.ContentLength())
+	return rep
+}
+
+// ask sends a GET with a JSON message, as AIStore's control requests are.
+func (d *driver) ask(uri, message []byte, owner int) reply {
+	return d.read(fasthttp.MethodGet, uri, content{Reader: bytes.NewReader(message), size: int64(len(message)), json: true}, owner)
+}
+
+func (d *driver) read(method string, uri []byte, body content, owner int) reply {
+	rep := newReply(owner)
+	c, err := d.follow(method, uri, body, rep.began.Add(d.timeout), &rep)
 	if err == nil {
-		err = d.readBody(c, start, &rep)
+		err = d.readBody(c, &rep)
 	}
 	rep.err = err
 	return rep
 }
 
-// content is the body of a PUT; the zero value is none.
+// content is the body of a request; the zero value is none.
 type content struct {
 	io.Reader
 	size int64
+	json bool // a message to whoever gets the request, rather than an object
 }
 
 // put stores size bytes of body at uri and compares the checksum that comes
 // back with that of the bytes sent. Reading body is part of the operation.
 func (d *driver) put(uri []byte, body io.Reader, size int64, owner int) reply {
-	start := time.Now()
-	rep := reply{target: owner}
-	c, err := d.follow(fasthttp.MethodPut, uri, content{body, size}, start.Add(d.timeout), &rep)
-	rep.ttfb = time.Since(start)
+	rep := newReply(owner)
+	c, err := d.follow(fasthttp.MethodPut, uri, content{Reader: body, size: size}, rep.began.Add(d.timeout), &rep)
+	rep.ttfb = time.Since(rep.began)
 	if err == nil {
 		sent := Digest{d.sum.Sum64(), size}
 		// The sum in the header goes with the headers: take it before the body.
@@ -130,7 +160,7 @@ func (d *driver) put(uri []byte, body io.Reader, size int64, owner int) reply {
 		d.discard(c)
 		rep.got = sent
 	}
-	rep.ttlb = time.Since(start)
+	rep.ttlb = time.Since(rep.began)
 	rep.err = err
 	return rep
 }
@@ -158,17 +188,26 @@ func (d *driver) follow(method string, uri []byte, body content, deadline time.T
 	d.uri = append(d.uri[:0], uri...)
 	for hop := range maxHops {
 		b := body
-		if hop == 0 {
+		if hop == 0 && !body.json {
 			b = content{}
 		}
 		c, err := d.exchange(method, b, deadline)
 		if err != nil {
 			return nil, fmt.Errorf("%s http://%s%s: %w", method, d.host, d.uri, err)
 		}
+		rep.headers = time.Since(rep.began)
+		if hop == 0 {
+			rep.proxy = rep.headers
+		}
+		if d.timed {
+			for _, v := range d.resp.Header.PeekAll(api.HdrServerTiming) {
+				rep.server.add(v)
+			}
+		}
 		switch status := d.resp.StatusCode(); {
 		case status >= fasthttp.StatusBadRequest:
 			return nil, d.refused(c, status)
-		case status < fasthttp.StatusMultipleChoices && hop == 0 && body.Reader != nil:
+		case status < fasthttp.StatusMultipleChoices && hop == 0 && body.Reader != nil && !body.json:
 			d.drop(c)
 			return nil, &failure{classProtocol, errors.New("the proxy took a PUT without redirecting it")}
 		case status < fasthttp.StatusMultipleChoices:
@@ -249,12 +288,14 @@ func (d *driver) connect(deadline time.Time) (*conn, error) {
 	c := &conn{Conn: nc, host: host}
 	c.r, c.w = bufio.NewReaderSize(c, connBuffer), bufio.NewWriterSize(c, connBuffer)
 	d.conns[host] = c
+	d.open.Add(1)
 	return c, nil
 }
 
 func (d *driver) drop(c *conn) {
 	d.resp.CloseBodyStream() //nolint:errcheck // it only goes back to its pool
 	c.Close()
+	d.open.Add(-1)
 	delete(d.conns, c.host)
 }
 
@@ -267,11 +308,14 @@ func (d *driver) send(c *conn, method string, body content, deadline time.Time) 
 	d.req.SetHostBytes(d.host)
 	d.req.SetRequestURIBytes(d.uri)
 	d.req.SetUserAgent("etlbench")
+	if d.timed {
+		d.req.SetCanonical([]byte(api.HdrTiming), []byte("1"))
+	}
 	if method == fasthttp.MethodPut {
 		d.req.SetContentType(api.MimeBinary)
 		d.req.SetContentLength(int(body.size))
 	}
-	werr := d.req.Write(c.w)
+	werr := d.writeHead(c, body)
 	if werr == nil && body.Reader != nil {
 		werr = d.writeBody(c, body)
 	}
@@ -283,6 +327,7 @@ func (d *driver) send(c *conn, method string, body content, deadline time.Time) 
 	}
 	d.resp.Reset()
 	d.resp.StreamBody = true
+	d.resp.SkipBody = method == fasthttp.MethodHead
 	err := d.resp.ReadLimitBody(c.r, 0)
 	switch {
 	case werr != nil && err == nil && d.resp.StatusCode() >= fasthttp.StatusBadRequest:
@@ -296,6 +341,17 @@ func (d *driver) send(c *conn, method string, body content, deadline time.Time) 
 		return failed(classProtocol, err)
 	}
 	return nil
+}
+
+// writeHead sends the request's headers. fasthttp keeps a GET from having a
+// body, so those of one that does are put behind its own.
+func (d *driver) writeHead(c *conn, body content) error {
+	if !body.json {
+		return d.req.Write(c.w)
+	}
+	head := bytes.TrimSuffix(d.req.Header(), []byte("\r\n"))
+	_, err := fmt.Fprintf(c.w, "%sContent-Type: %s\r\nContent-Length: %d\r\n\r\n", head, api.MimeJSON, body.size)
+	return err
 }
 
 // writeBody sends exactly body.size bytes and hashes them.
@@ -319,7 +375,7 @@ func (d *driver) writeBody(c *conn, body content) error {
 
 // readBody reads the body to its end, hashing it, and stamps both times. The
 // last stamp is taken before the last bytes are hashed.
-func (d *driver) readBody(c *conn, start time.Time, rep *reply) error {
+func (d *driver) readBody(c *conn, rep *reply) error {
 	buf := bodyBuffers.Get().(*[bodyBufferLen]byte)
 	defer bodyBuffers.Put(buf)
 	d.sum.Reset()
@@ -327,11 +383,13 @@ func (d *driver) readBody(c *conn, start time.Time, rep *reply) error {
 	for body := d.resp.BodyStream(); body != nil && err == nil; {
 		var n int
 		n, err = body.Read(buf[:])
-		rep.ttlb = time.Since(start)
+		rep.ttlb = time.Since(rep.began)
 		if n > 0 && rep.ttfb == 0 {
 			rep.ttfb = rep.ttlb
 		}
-		_, _ = d.sum.Write(buf[:n])
+		if !d.noHash {
+			_, _ = d.sum.Write(buf[:n])
+		}
 		rep.got.Size += int64(n)
 	}
 	if err == io.EOF && c.ended && d.resp.Header.ContentLength() == -1 {
@@ -340,7 +398,7 @@ func (d *driver) readBody(c *conn, start time.Time, rep *reply) error {
 		err = io.ErrUnexpectedEOF
 	}
 	if rep.ttlb == 0 {
-		rep.ttlb = time.Since(start)
+		rep.ttlb = time.Since(rep.began)
 	}
 	if rep.ttfb == 0 {
 		rep.ttfb = rep.ttlb

@@ -91,11 +91,16 @@ func (l *errorLog) add(err error, object, target string) {
 	}
 }
 
-// reset forgets everything.
-func (l *errorLog) reset() {
+// merge adds what o has counted. Nobody adds to o any more.
+func (l *errorLog) merge(o *errorLog) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.classes = nil
+	for _, from := range o.classes {
+		c := l.class(from.Class)
+		c.Count += from.Count
+		room := min(examplesKept-len(c.Examples), len(from.Examples))
+		c.Examples = append(c.Examples, from.Examples[:room]...)
+	}
 }
 
 func (l *errorLog) class(name string) *results.ErrorClass {
@@ -113,8 +118,7 @@ func (l *errorLog) of(a *arm) []results.ErrorClass {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range l.classes {
-		c := &l.classes[i]
-		c.Transform, c.Comm, c.Mode = a.transform, a.comm, a.mode
+		l.classes[i].Arm = a.Name
 	}
 	return l.classes
 }

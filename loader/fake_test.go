@@ -49,8 +49,12 @@ type fakeAIS struct {
 	fault func(op, bucket, object string) string
 	// badInit is the communication that has no ETL here.
 	badInit string
+	// initLimit is how often ETLs of a communication can be made; nil: always.
+	initLimit map[string]int
 	// noExt leaves out what real AIStore does not tell; noStats the counters too.
 	noExt, noStats bool
+	slowest        bool // targets tell of slow objects
+	serverTiming   bool // nodes and pods tell their shares of the time to who asks
 	// holdJob keeps jobs running until it is closed.
 	holdJob chan struct{}
 	noSums  bool // PUTs answered without a checksum
@@ -75,6 +79,7 @@ type fakeJob struct {
 }
 
 type fakeShare struct {
+	slowest     []api.ObjectTime
 	objs, bytes int64
 	times       *hdrhistogram.Histogram
 }
@@ -185,6 +190,7 @@ func (f *fakeAIS) redirect(w http.ResponseWriter, r *http.Request) {
 	case faultLoop:
 		base = f.proxy.URL
 	}
+	f.timing(w, r, "proxy;dur=0.5")
 	w.Header().Set("Location", base+r.URL.EscapedPath()+"?"+r.URL.RawQuery+"&pid=proxy001&utm=abc")
 	if r.Method == http.MethodPut {
 		if n, _ := io.Copy(io.Discard, r.Body); n != 0 {
@@ -223,9 +229,18 @@ func (f *fakeAIS) serveTarget(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "does not exist - try starting new ETL")
 	case comm == "hpull://":
 		uname := url.PathEscape(api.AIS(b).Uname(name))
+		f.timing(w, r, "target;dur=2")
 		http.Redirect(w, r, f.pod.URL+"/"+uname+"?etl_fqn=x", http.StatusTemporaryRedirect)
 	default:
+		f.timing(w, r, "target;dur=2, pod;dur=1")
 		f.write(w, r, "etl", b, name, invert(data))
+	}
+}
+
+// timing tells who asks how long something took.
+func (f *fakeAIS) timing(w http.ResponseWriter, r *http.Request, value string) {
+	if f.serverTiming && r.Header.Get(api.HdrTiming) == "1" {
+		w.Header().Set("Server-Timing", value)
 	}
 }
 
@@ -239,6 +254,7 @@ func (f *fakeAIS) servePod(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b, name, _ := api.ParseUname(uname)
+	f.timing(w, r, "pod;dur=1")
 	f.mu.Lock()
 	data := f.buckets[b][name]
 	f.mu.Unlock()
@@ -355,6 +371,9 @@ func (f *fakeAIS) startJob(w http.ResponseWriter, src, to string, msg api.Transf
 		j.snaps[t] = &fakeShare{times: hdrhistogram.New(1000, 3_600_000_000_000, 3)}
 	}
 	for name, data := range f.buckets[src] {
+		if !strings.HasPrefix(name, msg.Prefix) {
+			continue
+		}
 		owner, _ := f.cmap.Owner(api.AIS(src), name)
 		out := invert(data)
 		switch f.fault("job", src, name) {
@@ -371,6 +390,7 @@ func (f *fakeAIS) startJob(w http.ResponseWriter, src, to string, msg api.Transf
 		s.objs++
 		s.bytes += int64(len(data))
 		_ = s.times.RecordValue(int64(time.Millisecond) * s.objs)
+		s.slowest = append(s.slowest, api.ObjectTime{Name: name, Took: time.Millisecond * time.Duration(s.objs)})
 	}
 	j.end = j.start.Add(250 * time.Millisecond) // as its targets tell
 	f.jobs[id] = j
@@ -389,7 +409,11 @@ func (f *fakeAIS) serveETL(w http.ResponseWriter, r *http.Request, path []string
 		f.inits = append(f.inits, spec.Name)
 		f.specs = append(f.specs, spec)
 		f.etls[spec.Name] = spec.Communication
-		if spec.Communication == f.badInit {
+		left, limited := f.initLimit[spec.Communication]
+		if limited {
+			f.initLimit[spec.Communication]--
+		}
+		if spec.Communication == f.badInit || limited && left == 0 {
 			fail(w, http.StatusBadRequest, "unknown communication type "+spec.Communication)
 			return
 		}
@@ -453,6 +477,9 @@ func (f *fakeAIS) snap(id string, j *fakeJob, s *fakeShare) api.Snap {
 			panic(err)
 		}
 		snap.Ext = &api.SnapExt{ObjectTimes: string(b), Objects: s.objs, SourceBytes: s.bytes}
+		if f.slowest {
+			snap.Ext.Slowest = s.slowest
+		}
 	}
 	return snap
 }

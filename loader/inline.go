@@ -3,257 +3,263 @@ package loader
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/etlbench/etlbench/cluster/api"
 	"github.com/etlbench/etlbench/reports/results"
+	"github.com/etlbench/etlbench/scenarios"
+	"github.com/etlbench/etlbench/scenarios/draw"
 )
 
 const (
-	collectEvery  = 250 * time.Millisecond // how often samples are fetched, for the live view
-	intervalOf    = 4                      // collections to an interval
-	putNames      = 16                     // names that a worker PUTs to, over and over
-	hungUpBackOff = 10 * time.Millisecond  // after a connection refused or cut: do not spin
+	putNames = 16      // names that a worker's share of PUTs go to, over and over
+	pageSize = 1000    // entries that a list operation asks for
+	epochLap = 1 << 48 // where the stream of an epoch load's warm-up begins
+	listBody = `{"action":"list","value":{"pagesize":"%d"}}`
 )
 
 // inlineArm is what all workers of an inline arm share. They only read it.
 type inlineArm struct {
 	*run
-	arm   *arm
-	mix   mix
-	query [opKinds]string     // what follows the path
-	want  [opKinds][]expected // by object; nil: not known, or the cluster checks
+	objects  []object
+	query    [opKinds]string     // what follows the path
+	want     [opKinds][]expected // by object; nil: not known, or the cluster checks
+	list     []byte              // URI of the list operation
+	page     []byte              // and its message
+	putNames uint64
 }
 
-// worker issues one operation after the other, the next as soon as the last
-// byte of the one before has come (a closed loop).
-type worker struct {
+// client is an issuer of HTTP requests.
+type client struct {
 	*inlineArm
-	id    uint64
-	index uint64 // of the next operation; runs on from phase to phase
-	drv   *driver
-	rec   recorder
-	uri   []byte
+	drv *driver
+	uri []byte
 }
 
-// inline warms up and measures. Between the two every worker finishes what it
-// is at, so that no operation belongs to both.
-func (r *run) inline(ctx context.Context, a *arm) ([]results.Row, error) {
-	workers := r.workers(a)
-	defer func() {
-		for _, w := range workers {
-			w.drv.close()
-		}
-	}()
-	phases := r.Scenario.Phases
-	warmup, measure := time.Duration(phases.Warmup), time.Duration(phases.Measure)
-	after := r.progress.left() - warmup - measure
-	if warmup > 0 {
-		r.progress.enter(phaseWarmup, warmup, after+measure)
-		_, _, err := r.phase(ctx, a, workers, phaseWarmup, warmup)
-		// Failures while warming up show in the intervals only: the error
-		// classes of an arm add up to the errors in its rows.
-		a.errs.reset()
-		if err := errors.Join(err, ctx.Err()); err != nil {
-			return nil, err
-		}
-	}
-	r.progress.enter(phaseMeasure, measure, after)
-	t, window, err := r.phase(ctx, a, workers, phaseMeasure, measure)
-	if err != nil {
-		return nil, err
-	}
-	return r.rows(a, &workers[0].mix, t, window, ctx.Err() != nil), ctx.Err()
-}
+var _ issuer = (*client)(nil)
 
-func (r *run) workers(a *arm) []*worker {
-	sc := r.Scenario
-	shared := &inlineArm{
-		run:   r,
-		arm:   a,
-		mix:   newMix(sc.Load.Mix, sc.Seed, len(r.objects)),
-		query: [opKinds]string{opGetETL: query(a.etl), opGet: query(""), opPut: query("")},
-		want:  [opKinds][]expected{opGetETL: r.expect[a.transform], opGet: r.expect[none]},
-	}
-	list := make([]*worker, sc.Load.Workers)
-	for i := range list {
-		list[i] = &worker{inlineArm: shared, id: uint64(i), drv: r.driver(i, time.Duration(sc.Load.Timeout))}
-	}
-	return list
-}
-
-// phase lets the workers loose for d, or until ctx ends, and waits until each
-// has finished its operation. It returns what they did and the seconds they
-// did it in: from the start of the phase to its end or, if that is later, to
-// the end of the last operation without error, because those count too. Of a
-// phase that was cut short, the last operation is the end.
-func (r *run) phase(ctx context.Context, a *arm, workers []*worker, name string, d time.Duration) (*tally, time.Duration, error) {
-	phase, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	c := r.collector(a, workers, name)
-	var wg sync.WaitGroup
-	for _, w := range workers {
-		wg.Go(func() { w.loop(phase, c.start) })
-	}
-	done := make(chan struct{})
-	go func() {
-		wg.Wait()
-		close(done)
-	}()
-	tick := time.NewTicker(collectEvery)
-	defer tick.Stop()
-	for n := 1; ; n++ {
-		select {
-		case <-tick.C:
-			c.collect()
-			if n%intervalOf == 0 && c.flush() != nil {
-				cancel() // the run folder is broken: no need to go on
-			}
-			continue
-		case <-done:
-		}
-		break
-	}
-	c.collect()
-	err := c.flush()
-	window := c.total.lastOK
-	if ctx.Err() == nil {
-		window = max(window, d)
-	}
-	return c.total, window, err
-}
-
-func (w *worker) loop(ctx context.Context, start time.Time) {
-	for ctx.Err() == nil {
-		o := w.mix.at(w.id, w.index)
-		w.index++
-		rep, s := w.issue(o)
-		s.at, s.ttfb, s.ttlb = time.Since(start), rep.ttfb, rep.ttlb
-		s.kind, s.target = o.kind, int32(rep.target)
-		if rep.err != nil {
-			s.failed, s.wrong = true, wrong(rep.err)
-			w.arm.errs.add(rep.err, w.name(o), w.targets[rep.target])
-		}
-		w.rec.record(s)
-		if c := classOf(rep.err); c == classConnect || c == classClosed {
-			pause(ctx, hungUpBackOff)
-		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
-}
+func (w *client) close() { w.drv.close() }
 
 // issue does one operation and checks its outcome.
-func (w *worker) issue(o op) (reply, sample) {
+func (w *client) issue(o op, s *sample) (time.Time, error) {
 	obj := &w.objects[o.object]
-	s := sample{in: obj.size}
-	var rep reply
-	if o.kind == opPut {
-		rep = w.put(obj)
-		s.verified = rep.checked
-	} else {
-		w.uri = append(append(w.uri[:0], obj.path...), w.query[o.kind]...)
-		rep = w.drv.get(w.uri, obj.owner)
-		s.verified = check(&rep, w.want[o.kind], o.object)
+	w.drv.timed, w.drv.noHash = o.timed, !o.verify
+	rep := w.send(o, obj)
+	s.in, s.target = obj.size, int32(rep.target)
+	s.service, s.ttfb, s.proxy, s.headers, s.server = rep.ttlb, rep.ttfb, rep.proxy, rep.headers, rep.server
+	if rep.err == nil {
+		s.verified = w.check(o, obj, &rep)
 	}
 	s.out = rep.got.Size
-	return rep, s
+	return rep.began, rep.err
 }
 
-// check compares an output with what it should be and turns a difference into
-// rep's error. It tells whether both are known to be equal.
-func check(rep *reply, want []expected, i int) bool {
-	if rep.err != nil || want == nil || !want[i].known {
+func (w *client) send(o op, obj *object) reply {
+	switch o.kind {
+	case opPut:
+		return w.put(o, obj)
+	case opList:
+		return w.drv.ask(w.list, w.page, obj.owner)
+	}
+	w.uri = append(append(w.uri[:0], obj.path...), w.query[o.kind]...)
+	if o.kind == opHead {
+		return w.drv.head(w.uri, obj.owner)
+	}
+	return w.drv.get(w.uri, obj.owner)
+}
+
+// check compares what came with what should have come, and turns a difference
+// into rep's error. It tells whether all of it was compared and is equal.
+func (w *client) check(o op, obj *object, rep *reply) bool {
+	switch o.kind {
+	case opPut:
+		return rep.checked
+	case opList:
+		return false
+	case opHead:
+		rep.err = differ(rep.got, Digest{Size: obj.size}, true)
+		rep.got.Size = 0 // nothing was delivered
+		return rep.err == nil
+	}
+	want := w.want[o.kind]
+	if want == nil || !want[obj.number].known {
 		return false
 	}
-	rep.err = differ(rep.got, want[i].Digest)
-	return rep.err == nil
+	rep.err = differ(rep.got, want[obj.number].Digest, !o.verify)
+	return rep.err == nil && o.verify
 }
 
-// put stores an object's content under the next of the worker's names. They
-// are few, so that a long run does not fill the disk.
-func (w *worker) put(obj *object) reply {
+// put stores an object's content under one of a few names, so that a long run
+// does not fill the disk.
+func (w *client) put(o op, obj *object) reply {
 	w.uri = append(append(w.uri[:0], api.PathObjects...), '/')
 	w.uri = append(append(w.uri, w.scratch.Name...), '/')
 	from := len(w.uri)
-	w.uri = append(w.uri, "put-"...)
-	w.uri = append(strconv.AppendUint(w.uri, w.id, 10), '-')
-	w.uri = strconv.AppendUint(w.uri, w.index%putNames, 10)
+	w.uri = strconv.AppendUint(append(w.uri, "put-"...), o.index%w.putNames, 10)
 	owner, err := w.owner(w.scratch, string(w.uri[from:]))
 	w.uri = append(w.uri, w.query[opPut]...)
 	if err != nil {
-		return reply{err: failed(classProtocol, err)}
+		rep := newReply(0)
+		rep.err = failed(classProtocol, err)
+		return rep
 	}
 	body, err := w.Data.Open(obj.name)
 	if err != nil {
-		return reply{target: owner, err: failed(classSource, err)}
+		rep := newReply(owner)
+		rep.err = failed(classSource, err)
+		return rep
 	}
 	defer body.Close()
 	return w.drv.put(w.uri, body, obj.size, owner)
 }
 
-// name says which object an operation was about.
-func (w *worker) name(o op) string {
-	name := w.objects[o.object].name
-	if o.kind == opPut {
+// describe says which object an operation was about.
+func (a *inlineArm) describe(o op) string {
+	name := a.objects[o.object].name
+	switch o.kind {
+	case opPut:
 		return "put of " + name
+	case opList:
+		return "list"
 	}
 	return name
 }
 
-// collector fetches samples, adds them up and writes intervals. An operation
-// counts in the interval that it ended in.
-type collector struct {
-	*run
-	arm      *arm
-	workers  []*worker
-	phase    string
-	start    time.Time
-	from     time.Time // of the interval under way
-	to       time.Time // of the last collection
-	interval *tally
-	total    *tally
-	err      error // the first of writing
+// inlineArm prepares an arm whose ETL, if it has one, is deployed.
+func (r *run) inlineArm(a *arm) *inlineArm {
+	i := &inlineArm{
+		run:      r,
+		objects:  r.objectsOf(a),
+		query:    [opKinds]string{opGetETL: query(a.etlName()), opGet: query(""), opPut: query(""), opHead: query("")},
+		list:     []byte(api.PathBuckets + "/" + r.src.Name + query("")),
+		page:     fmt.Appendf(nil, listBody, pageSize),
+		putNames: uint64(putNames * r.workersOf(a)),
+	}
+	if share, _ := r.Scenario.Verify.Content.Share(); share > 0 || r.Scenario.Verify.Content == scenarios.SampleSize {
+		i.want = [opKinds][]expected{opGetETL: r.expect[a.Transform], opGet: r.expect[none]}
+	}
+	return i
 }
 
-func (r *run) collector(a *arm, workers []*worker, phase string) *collector {
-	now := time.Now()
-	return &collector{run: r, arm: a, workers: workers, phase: phase, start: now, from: now, to: now,
-		interval: newTally(len(r.targets)), total: newTally(len(r.targets))}
-}
-
-func (c *collector) collect() {
-	for _, w := range c.workers {
-		for _, s := range w.rec.swap() {
-			c.interval.add(&s)
-			c.total.add(&s) // cheaper than merging histograms of 20,000 counts
-			if s.failed {
-				c.progress.errors.Add(1)
-			} else {
-				c.progress.ops.Add(1)
-				c.progress.bytes.Add(s.in)
+// inline measures an arm in a block.
+func (r *run) inline(ctx context.Context, a *arm, block int) (*outcomes, error) {
+	shared := r.inlineArm(a)
+	stream := newStream(r.Scenario, len(shared.objects), block)
+	phases, err := phasesOf(r.Scenario, draw.Word(draw.Key(r.Scenario.Seed, "arrivals"), uint64(block)))
+	if err != nil {
+		return nil, err
+	}
+	last := &phases[len(phases)-1]
+	if last.most < 0 {
+		last.most = int64(r.Scenario.Load.Epochs) * int64(len(shared.objects))
+		phases[0].first = epochLap * uint64(len(phases)-1)
+	}
+	errs := &errorLog{}
+	l := &load{
+		phases: phases, stream: stream, workers: r.workersOf(a), inFlight: r.Scenario.Load.InFlight,
+		think: time.Duration(r.Scenario.Load.Think), open: r.Scenario.Load.Model == scenarios.ModelOpen, clock: sharp,
+		issuer: func(worker int) issuer {
+			return &client{inlineArm: shared, drv: r.driver(worker, time.Duration(r.Scenario.Load.Timeout))}
+		},
+		failed: func(p int, o op, target int32, err error) {
+			// Failures while warming up show in the intervals only: the error
+			// classes of an arm add up to the errors in its rows.
+			if phases[p].name == results.PhaseMeasure {
+				errs.add(err, shared.describe(o), r.targets[target])
 			}
+		},
+	}
+	l.sink = r.collector(a, block, l)
+	out := &outcomes{arm: a, block: block, errs: errs}
+	watch, undo := r.watch(a, l), func() {}
+	after := r.progress.left() - r.armTime(a)
+	end, err := l.run(ctx, func(i int) {
+		p := &l.phases[i]
+		if p.name == results.PhaseMeasure {
+			watch.start()
+			undo = r.inject(ctx, a, block)
+		}
+		rest := after
+		for _, next := range l.phases[i+1:] {
+			rest += next.length
+		}
+		r.progress.enter(p.name, p.length, rest)
+		r.event(results.EventPhase, a, block, p.name)
+	})
+	undo()
+	out.usage = watch.stop()
+	r.event(results.EventPhase, a, block, "")
+	measured := len(l.phases) - 1
+	if int(l.current.Load()) < measured {
+		return nil, errors.Join(err, ctx.Err()) // nothing was measured
+	}
+	out.partial = ctx.Err() != nil
+	p, t := &l.phases[measured], l.sink.totals[measured]
+	out.started, out.window = l.began.Add(p.start), window(p, t, end, out.partial)
+	for k := range opKinds {
+		if stream.has(k) {
+			out.ops = append(out.ops, opOutcome{op: opNames[k], intended: l.intended[measured][k], cells: t.cells[k],
+				comparable: t.all(k).Ops + t.all(k).wrong})
 		}
 	}
-	c.to = time.Now()
+	var delays series
+	for k := range opKinds {
+		delays.merge(t.all(k))
+	}
+	out.usage.generator.DelayP99Ms = quantile(delays.hist[metricDelay], 99)
+	if l.open {
+		out.usage.generator.PacerP99Ms = quantile(l.pacing, 99)
+	}
+	return out, err
 }
 
-// flush ends the interval.
-func (c *collector) flush() error {
-	m := &c.workers[0].mix
+// window is the time that a phase's operations took: to its end or, if that is
+// later, to the end of the last operation without error, because those count
+// too. Of a phase that was cut short, or has no length, the last operation is
+// the end.
+func window(p *phase, t *tally, end time.Duration, partial bool) time.Duration {
+	last := max(0, t.lastOK-p.start)
+	switch {
+	case partial:
+		return last
+	case p.length == 0:
+		return max(last, end-p.start)
+	}
+	return max(last, p.length)
+}
+
+// collector writes the intervals of an arm in a block.
+func (r *run) collector(a *arm, block int, l *load) *collector {
+	c := newCollector(l.phases, r.targets)
+	c.every = time.Duration(r.Scenario.Collect.Interval)
+	c.key = results.Key{Arm: a.Name, Block: block}
+	c.write = r.Results.Interval
 	for k := range opKinds {
-		if c.err == nil && m.has(k) {
-			c.err = c.writeIntervals(c.arm, opNames[k], c.phase, c.interval.cells[k], c.from, c.to.Sub(c.from), metricTTLB, metricTTFB)
+		if l.stream.has(k) {
+			c.kinds = append(c.kinds, k)
 		}
 	}
-	c.interval.reset()
-	c.from = c.to
-	return c.err
+	c.seen = func(s *sample) {
+		switch {
+		case int32(s.phase) != l.current.Load():
+		case s.outcome == done:
+			r.progress.ops.Add(1)
+			r.progress.bytes.Add(s.in)
+		case s.outcome == shed || s.outcome == unsent:
+			r.progress.shed.Add(1)
+		default:
+			r.progress.errors.Add(1)
+		}
+	}
+	return c
+}
+
+// workersOf is how many workers an inline arm has.
+func (r *run) workersOf(a *arm) int {
+	if a.Workers > 0 {
+		return a.Workers
+	}
+	return r.Scenario.Load.Workers
 }

@@ -94,19 +94,21 @@ func newHarness(t *testing.T, data bytesSet) *harness {
 			Target:     scenarios.Target{Bucket: "ais://src", Targets: 2},
 			Dataset:    scenarios.Dataset{Kind: scenarios.KindGenerated, Objects: len(data), Size: scenarios.Size{Dist: scenarios.DistConst, Value: 1}},
 			Transforms: []string{"invert"},
-			Arms:       scenarios.Arms{Comm: []string{"hpush"}, Mode: []string{"inline"}},
+			Arms:       scenarios.Arms{Comm: []string{"hpush"}, Mode: []string{"inline"}, Replicas: 1},
 			Load: scenarios.Load{Model: "closed", Workers: 3, Timeout: scenarios.Duration(5 * time.Second),
-				Mix: map[string]int{"get-etl": 1}},
-			Phases:  scenarios.Phases{Warmup: scenarios.Duration(20 * time.Millisecond), Measure: scenarios.Duration(100 * time.Millisecond)},
-			Verify:  scenarios.Verify{Content: scenarios.VerifyAll},
+				Mix: map[string]int{"get-etl": 1}, Keys: scenarios.Keys{Dist: "uniform"}},
+			Phases:  scenarios.Phases{Warmup: scenarios.Warmup(20 * time.Millisecond), Measure: scenarios.Duration(100 * time.Millisecond)},
+			Trials:  scenarios.Trials{Blocks: 1, Order: scenarios.OrderSequential},
+			Verify:  scenarios.Verify{Content: scenarios.SampleAll},
+			Collect: scenarios.Collect{Cgroups: []string{"client"}, Interval: scenarios.Duration(time.Second), Phases: scenarios.SampleAll},
 			Outputs: []string{"text"},
 		},
 		Data:    data,
 		Proxies: []string{h.proxy.URL},
 		Kind:    "external",
 		Results: w,
-		ETL: func(transform, comm string) (*api.ETLSpec, string, error) {
-			return &api.ETLSpec{ID: "theirs", Communication: comm + "://", Code: api.Blob(transform)}, "go", nil
+		ETL: func(a scenarios.Arm) (*api.ETLSpec, string, error) {
+			return &api.ETLSpec{ID: "theirs", Communication: a.Comm + "://", Code: api.Blob(a.Transform), DirectPut: a.Put == scenarios.PutDirect}, "go", nil
 		},
 		Expect: func(_, _ string, src io.Reader) (loader.Digest, error) {
 			b, err := io.ReadAll(src)
@@ -145,9 +147,9 @@ func TestInlineMeasuresEveryCommWithOddNames(t *testing.T) {
 		require.Equal(t, 100.0, row.VerifiedPct)
 		require.GreaterOrEqual(t, row.Seconds, 0.1)
 		require.Equal(t, row.BytesIn, row.BytesOut)
-		require.LessOrEqual(t, *row.P50Ms, *row.P99Ms)
-		require.LessOrEqual(t, *row.TTFBP50Ms, *row.P50Ms)
-		require.LessOrEqual(t, *row.P999Ms, *row.MaxMs)
+		require.LessOrEqual(t, *row.Service.P50Ms, *row.Service.P99Ms)
+		require.LessOrEqual(t, *row.TTFB.P50Ms, *row.Service.P50Ms)
+		require.LessOrEqual(t, *row.Service.P999Ms, *row.Service.MaxMs)
 		require.Len(t, row.Targets, 2)
 	}
 	require.Equal(t, []string{"target00", "target01"}, s.Cluster.Targets)
@@ -195,7 +197,7 @@ func TestNothingIsLostBetweenWorkersAndRows(t *testing.T) {
 			byTarget := map[bool][4]int64{}
 			for _, iv := range r.Intervals {
 				k := iv.Key
-				if k.Op != row.Op || k.Mode != row.Mode || k.Phase != "measure" || k.Metric == "ttfb" {
+				if k.Op != row.Op || k.Arm != row.Name || k.Phase != "measure" {
 					continue
 				}
 				sum := byTarget[k.Target != ""]
@@ -210,8 +212,8 @@ func TestNothingIsLostBetweenWorkersAndRows(t *testing.T) {
 		if k.Phase != "measure" {
 			continue
 		}
-		i := slices.IndexFunc(s.Rows, func(r results.Row) bool { return r.Op == k.Op && r.Mode == k.Mode })
-		if k.Mode == "inline" {
+		i := slices.IndexFunc(s.Rows, func(r results.Row) bool { return r.Op == k.Op && r.Name == k.Arm })
+		if s.Rows[i].Mode == "inline" {
 			require.Equal(t, s.Rows[i].Ops, hist.TotalCount(), k)
 		}
 	}
@@ -272,7 +274,7 @@ func TestFaultsAreClassified(t *testing.T) {
 			require.Zero(t, s.Rows[0].Ops)
 			require.Positive(t, s.Rows[0].Errors)
 			require.Zero(t, s.Rows[0].VerifiedPct)
-			require.Nil(t, s.Rows[0].P50Ms)
+			require.Nil(t, s.Rows[0].Service.P50Ms)
 			require.Len(t, r.Errors, 1, "%v", r.Errors)
 			require.Equal(t, tt.class, r.Errors[0].Class)
 			require.Equal(t, s.Rows[0].Errors, r.Errors[0].Count)
@@ -351,14 +353,14 @@ func TestOfflineJob(t *testing.T) {
 				require.Equal(t, s.Dataset.Bytes, row.BytesIn)
 				require.Equal(t, s.Dataset.Bytes, row.BytesOut)
 				require.Positive(t, row.Seconds)
-				require.Nil(t, row.TTFBP50Ms)
+				require.Nil(t, row.TTFB.P50Ms)
 				if tt.seconds > 0 {
 					require.InDelta(t, tt.seconds, row.Seconds, 1e-6)
 				}
 				if tt.noExt {
-					require.Nil(t, row.P50Ms)
+					require.Nil(t, row.Service.P50Ms)
 				} else {
-					require.InDelta(t, 1, *row.P50Ms, 9)
+					require.InDelta(t, 1, *row.Service.P50Ms, 9)
 					require.NotNil(t, row.Targets[0].P99Ms)
 				}
 			}
@@ -486,7 +488,7 @@ func TestFailedInitIsARowAndTheRunGoesOn(t *testing.T) {
 			require.Zero(t, s.Rows[0].Ops)
 			require.EqualValues(t, 1, s.Rows[0].Errors)
 			require.Positive(t, s.Rows[1].Ops)
-			require.Equal(t, []results.ErrorClass{{Transform: "invert", Comm: "io", Mode: mode, Class: "init", Count: 1,
+			require.Equal(t, []results.ErrorClass{{Arm: "io", Class: "init", Count: 1,
 				Examples: []string{"unknown communication type io://"}}}, r.Errors)
 			h.requireClean(t)
 		})
@@ -547,7 +549,7 @@ func TestUnverifiableOutputs(t *testing.T) {
 				return loader.Digest{}, loader.ErrNoExpectation
 			}
 		}, "no expected output"},
-		{"switched off", func(h *harness) { h.Scenario.Verify.Content = scenarios.VerifyOff }, "verify.content is off"},
+		{"switched off", func(h *harness) { h.Scenario.Verify.Content = scenarios.SampleOff }, "verify.content is off"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -705,7 +707,7 @@ func TestOpsAfterThePhaseStillCount(t *testing.T) {
 	h := newHarness(t, some(1))
 	h.Scenario.Load.Workers = 1
 	h.Scenario.Phases.Warmup = 0
-	h.Scenario.Phases.Measure = scenarios.Duration(time.Millisecond)
+	h.Scenario.Phases.Measure = scenarios.Duration(20 * time.Millisecond)
 	entered := make(chan struct{})
 	release := make(chan struct{})
 	var once atomic.Bool
@@ -718,10 +720,10 @@ func TestOpsAfterThePhaseStillCount(t *testing.T) {
 	}
 	go func() {
 		<-entered
-		time.AfterFunc(5*time.Millisecond, func() { close(release) }) // the phase is over then
+		time.AfterFunc(50*time.Millisecond, func() { close(release) }) // the phase is over then
 	}()
 	s, _ := h.run()
 	require.Positive(t, s.Rows[0].Ops)
-	require.Greater(t, s.Rows[0].Seconds, 0.004)
+	require.Greater(t, s.Rows[0].Seconds, 0.04)
 	require.InDelta(t, float64(s.Rows[0].Ops)/s.Rows[0].Seconds, s.Rows[0].OpsPerS, 1e-9)
 }

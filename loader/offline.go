@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/etlbench/etlbench/cluster/api"
 	"github.com/etlbench/etlbench/reports/results"
+	"github.com/etlbench/etlbench/scenarios/dataset"
+	"github.com/etlbench/etlbench/scenarios/draw"
 )
 
 const (
@@ -21,45 +24,108 @@ const (
 
 // offlineJob is one etl-bck job and all that is known of it.
 type offlineJob struct {
-	id     string
-	posted time.Time
-	seen   time.Time // when it was first seen ended
-	status api.JobStatus
-	snaps  map[string]api.Snap // by target; empty when the cluster does not tell
-	dst    api.Bucket
-	cells  []series // by target, of the objects that each stores; the last of all
+	id      string
+	posted  time.Time
+	seen    time.Time // when it was first seen ended
+	status  api.JobStatus
+	snaps   map[string]api.Snap // by target; empty when the cluster does not tell
+	dst     api.Bucket
+	objects []object
+	prefix  string   // of their names
+	cells   []series // by target, of the objects that each stores; the last of all
+	errs    *errorLog
 }
 
-// offline transforms the whole source bucket into a fresh one, and then reads
+// offline transforms the arm's objects into a fresh bucket, and then reads
 // every result back.
-func (r *run) offline(ctx context.Context, a *arm) ([]results.Row, error) {
+func (r *run) offline(ctx context.Context, a *arm, block int) (*outcomes, error) {
 	after := r.progress.left() - r.jobTime
 	r.progress.enter("job", r.jobTime, after)
-	j := &offlineJob{dst: r.bucket(fmt.Sprint(a.number)), cells: make([]series, len(r.targets)+1)}
+	j := &offlineJob{dst: r.bucket(fmt.Sprintf("%d-%d", a.number, block)), objects: r.objectsOf(a),
+		cells: make([]series, len(r.targets)+1), errs: &errorLog{}}
+	if a.Sized {
+		j.prefix = dataset.ClassPrefix(a.Size)
+	}
+	watch := r.watch(a, nil)
 	err := r.createBucket(ctx, j.dst)
 	if err == nil {
+		r.event(results.EventPhase, a, block, results.PhaseMeasure)
+		watch.start()
+		undo := r.inject(ctx, a, block)
 		err = r.runJob(ctx, a, j)
+		undo()
 	}
+	usage := watch.stop()
+	r.event(results.EventPhase, a, block, "")
 	if err == nil {
-		r.told(ctx, a, j)
+		r.told(ctx, j)
 		r.progress.enter("read back", 0, after)
 		err = r.found(ctx, a, j)
+	}
+	if r.Scenario.Trials.Blocks > 1 {
+		r.dropBucket(ctx, j.dst) // many of them would fill the disk
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, ctx.Err() // half a job measures nothing
 	case err != nil:
-		a.errs.reset() // objects of a job that nothing is known of
-		a.errs.add(&failure{classJob, err}, "", "")
-		return r.failedRow(a), nil
+		r.kill(a, &failure{classJob, err}) // errors of objects of a job that nothing is known of are nobody's
+		return nil, nil
 	}
 	j.sum()
 	start, took := j.span()
 	r.jobTime = took
-	if err := r.writeIntervals(a, opETLObject, phaseMeasure, j.cells, start, took, metricObject); err != nil {
-		return nil, err
+	o := opOutcome{op: opETLObject, intended: j.cells[len(j.cells)-1].Accounted(), cells: j.cells, comparable: int64(len(j.objects))}
+	out := &outcomes{arm: a, block: block, started: start, window: took, ops: []opOutcome{o}, errs: j.errs, usage: usage, job: r.describeJob(j, start)}
+	return out, r.writeJob(a, block, j.cells, start, took)
+}
+
+// writeJob writes the job as an interval of every target, and of all together.
+func (r *run) writeJob(a *arm, block int, cells []series, start time.Time, took time.Duration) error {
+	for i := range cells {
+		iv := results.Interval{Key: results.Key{Arm: a.Name, Op: opETLObject, Phase: results.PhaseMeasure, Metric: results.MetricObject, Block: block},
+			Start: start, Duration: took, Counts: cells[i].Counts, Latency: cells[i].hist[metricObject]}
+		if i < len(r.targets) {
+			if cells[i].Accounted() == 0 {
+				continue
+			}
+			iv.Key.Target = r.targets[i]
+		}
+		if err := r.Results.Interval(iv); err != nil {
+			return err
+		}
 	}
-	return []results.Row{r.row(a, opETLObject, j.cells, took, int64(len(r.objects)))}, ctx.Err()
+	return nil
+}
+
+// mostStragglers is how many slow objects a job's results name.
+const mostStragglers = 10
+
+// describeJob is what targets tell of a job besides.
+func (r *run) describeJob(j *offlineJob, start time.Time) *results.Job {
+	d := &results.Job{ID: j.id}
+	for _, id := range r.targets {
+		s, ok := j.snaps[id]
+		if !ok {
+			continue
+		}
+		if done := s.End.Sub(start).Seconds(); !s.End.IsZero() && done >= 0 {
+			if d.FirstDoneS == nil || done < *d.FirstDoneS {
+				d.FirstDoneS = &done
+			}
+			if d.LastDoneS == nil || done > *d.LastDoneS {
+				d.LastDoneS = &done
+			}
+		}
+		if s.Ext != nil {
+			for _, o := range s.Ext.Slowest {
+				d.Stragglers = append(d.Stragglers, results.Straggler{Name: o.Name, Target: id, Ms: float64(o.Took) / float64(time.Millisecond)})
+			}
+		}
+	}
+	slices.SortStableFunc(d.Stragglers, func(a, b results.Straggler) int { return cmp.Compare(b.Ms, a.Ms) })
+	d.Stragglers = d.Stragglers[:min(len(d.Stragglers), mostStragglers)]
+	return d
 }
 
 // runJob starts the job and waits for its end. Its objects fail one by one
@@ -67,8 +133,10 @@ func (r *run) offline(ctx context.Context, a *arm) ([]results.Row, error) {
 func (r *run) runJob(ctx context.Context, a *arm, j *offlineJob) (err error) {
 	j.posted = time.Now()
 	j.id, err = r.client.TransformBucket(ctx, r.src, j.dst, api.TransformMsg{
-		ID:             a.etl,
+		ID:             a.etlName(),
+		Prefix:         j.prefix,
 		RequestTimeout: api.Duration(r.Scenario.Load.Timeout),
+		Workers:        a.Workers,
 		ContinueOnErr:  true,
 	})
 	if err != nil {
@@ -102,9 +170,9 @@ func (r *run) awaitJob(ctx context.Context, j *offlineJob) error {
 }
 
 // told takes in what the cluster tells of an ended job.
-func (r *run) told(ctx context.Context, a *arm, j *offlineJob) {
+func (r *run) told(ctx context.Context, j *offlineJob) {
 	if j.status.Aborted {
-		a.errs.add(&failure{classJob, fmt.Errorf("job %s was aborted: %s", j.id, j.status.Err)}, "", "")
+		j.errs.add(&failure{classJob, fmt.Errorf("job %s was aborted: %s", j.id, j.status.Err)}, "", "")
 	}
 	j.snaps = map[string]api.Snap{}
 	all, err := r.client.JobSnaps(ctx, j.id)
@@ -118,12 +186,12 @@ func (r *run) told(ctx context.Context, a *arm, j *offlineJob) {
 				continue
 			}
 			j.snaps[id] = s
-			j.cells[i].ops = s.Stats.LocObjs
+			j.cells[i].Ops = s.Stats.LocObjs
 			if s.Ext != nil {
-				j.cells[i].ops = s.Ext.Objects
-				j.cells[i].in = s.Ext.SourceBytes
+				j.cells[i].Ops = s.Ext.Objects
+				j.cells[i].BytesIn = s.Ext.SourceBytes
 			}
-			j.cells[i].ttlb = r.objectTimes(s)
+			j.cells[i].hist[metricObject] = r.objectTimes(s)
 		}
 	}
 }
@@ -163,61 +231,71 @@ func (r *run) found(ctx context.Context, a *arm, j *offlineJob) error {
 	if j.status.Err != "" {
 		lost = fmt.Errorf("%w; the job says: %s", lost, j.status.Err)
 	}
-	told := slices.ContainsFunc(j.cells, func(c series) bool { return c.ops > 0 })
-	for i := range r.objects {
-		o := &r.objects[i]
+	told := slices.ContainsFunc(j.cells, func(c series) bool { return c.Ops > 0 })
+	for i := range j.objects {
+		o := &j.objects[i]
 		c := &j.cells[o.owner]
 		size, ok := sizes[o.name]
 		if !ok {
-			c.errors++
-			a.errs.add(&failure{classMissing, lost}, o.name, r.targets[o.owner])
+			c.Errors++
+			j.errs.add(&failure{classMissing, lost}, o.name, r.targets[o.owner])
 			continue
 		}
-		c.out += size
+		c.BytesOut += size
 		if !told {
-			c.ops++
+			c.Ops++
 		}
 		// AIStore counts the bytes of results only.
 		if j.snaps[r.targets[o.owner]].Ext == nil {
-			c.in += o.size
+			c.BytesIn += o.size
 		}
 	}
 	r.readBack(ctx, a, j, sizes)
 	return nil
 }
 
-// readBack compares all results that can be compared. The end of ctx leaves
-// the rest unverified.
+// readBack compares all results that can be compared, or a sample of them and
+// the sizes of the others. The end of ctx leaves the rest unverified.
 func (r *run) readBack(ctx context.Context, a *arm, j *offlineJob, sizes map[string]int64) {
-	want := r.expect[a.transform]
+	want := r.expect[a.Transform]
 	if want == nil {
 		return
 	}
-	verdicts := make([]error, len(r.objects))
-	equal := make([]bool, len(r.objects))
+	share, _ := r.Scenario.Verify.Content.Share()
+	key := draw.Key(r.Scenario.Seed, "read back")
+	verdicts := make([]error, len(j.objects))
+	equal := make([]bool, len(j.objects))
 	// The only error is that of ctx, and the job was measured all the same.
-	_ = r.each(ctx, len(r.objects), r.Scenario.Load.Workers, func(d *driver, i int) error {
-		o := &r.objects[i]
-		if _, ok := sizes[o.name]; !ok || !want[i].known {
+	_ = r.each(ctx, len(j.objects), r.workersOf(a), func(d *driver, i int) error {
+		o := &j.objects[i]
+		size, ok := sizes[o.name]
+		w := &want[o.number]
+		if !ok || !w.known {
+			return nil
+		}
+		if draw.Unit(draw.Word(key, uint64(o.number))) >= share {
+			verdicts[i] = differ(Digest{Size: size}, w.Digest, true)
 			return nil
 		}
 		rep := d.get([]byte(api.ObjectPath(j.dst, o.name)+query("")), o.owner)
-		equal[i] = check(&rep, want, i)
-		verdicts[i] = rep.err
+		if rep.err == nil {
+			rep.err = differ(rep.got, w.Digest, false)
+		}
+		verdicts[i], equal[i] = rep.err, rep.err == nil
 		r.progress.ops.Add(1)
 		r.progress.bytes.Add(o.size)
 		return nil
 	})
 	for i := range verdicts {
-		o := &r.objects[i]
+		o := &j.objects[i]
 		c := &j.cells[o.owner]
 		if equal[i] {
 			c.verified++
 		}
 		if verdicts[i] != nil {
-			c.ops = max(0, c.ops-1)
-			c.errors++
-			a.errs.add(verdicts[i], o.name, r.targets[o.owner])
+			c.Ops = max(0, c.Ops-1)
+			c.Errors++
+			j.errs.add(verdicts[i], o.name, r.targets[o.owner])
 		}
 	}
 }
@@ -253,20 +331,9 @@ func (j *offlineJob) span() (time.Time, time.Duration) {
 func (j *offlineJob) sum() {
 	all := &j.cells[len(j.cells)-1]
 	for i := range j.cells[:len(j.cells)-1] {
-		c := &j.cells[i]
-		all.ops += c.ops
-		all.errors += c.errors
-		all.in += c.in
-		all.out += c.out
-		all.verified += c.verified
-		if c.ttlb != nil {
-			if all.ttlb == nil {
-				all.ttlb = results.NewHistogram()
-			}
-			all.ttlb.Merge(c.ttlb)
-		}
+		all.merge(&j.cells[i])
 	}
 	if j.status.Aborted {
-		all.errors++
+		all.Errors++
 	}
 }

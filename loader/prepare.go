@@ -18,6 +18,7 @@ import (
 
 	"github.com/etlbench/etlbench/cluster/api"
 	"github.com/etlbench/etlbench/scenarios"
+	"github.com/etlbench/etlbench/scenarios/dataset"
 )
 
 // patience is the least timeout of requests that nobody measures.
@@ -25,10 +26,11 @@ const patience = time.Minute
 
 // object is one source object in the cluster.
 type object struct {
-	name  string
-	path  string // of its URL
-	size  int64
-	owner int // index of the target that holds it
+	name   string
+	path   string // of its URL
+	size   int64
+	owner  int // index of the target that holds it
+	number int // index into all objects
 }
 
 // expected is what an operation on an object should give; known false: nobody
@@ -52,20 +54,20 @@ func (r *run) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	m := newMix(r.Scenario.Load.Mix, r.Scenario.Seed, len(r.objects))
-	if m.has(opPut) && slices.Contains(r.Scenario.Arms.Mode, scenarios.ModeInline) {
+	mix := r.Scenario.Load.Mix
+	if mix[scenarios.OpPut] > 0 && slices.Contains(r.Scenario.Arms.Mode, scenarios.ModeInline) {
 		// Not into the source bucket: offline jobs would transform them.
 		r.scratch = r.bucket("put")
 		if err := r.createBucket(ctx, r.scratch); err != nil {
 			return err
 		}
 	}
-	return r.expectations(ctx, m.has(opGet))
+	return r.expectations(ctx, mix[scenarios.OpGet] > 0)
 }
 
 // connect reads the cluster map from the first proxy that answers.
 func (r *run) connect(ctx context.Context) error {
-	r.progress.enter("connect", 0, r.estimate(r.arms))
+	r.progress.enter("connect", 0, r.estimate(r.steps))
 	var errs []error
 	for _, p := range r.Proxies {
 		r.client.Close()
@@ -100,7 +102,22 @@ func (r *run) useMap(m *api.Map) error {
 		if err != nil {
 			return err
 		}
-		r.objects = append(r.objects, object{o.Name, api.ObjectPath(r.src, o.Name), o.Size, owner})
+		r.objects = append(r.objects, object{o.Name, api.ObjectPath(r.src, o.Name), o.Size, owner, len(r.objects)})
+	}
+	return r.classify()
+}
+
+// classify finds the objects of each size class.
+func (r *run) classify() error {
+	for _, c := range r.Scenario.Arms.Size {
+		for _, o := range r.objects {
+			if strings.HasPrefix(o.name, dataset.ClassPrefix(c)) {
+				r.classes[c] = append(r.classes[c], o)
+			}
+		}
+		if len(r.classes[c]) == 0 {
+			return fmt.Errorf("the data set has no objects of size class %s", c)
+		}
 	}
 	return nil
 }
@@ -154,7 +171,7 @@ func (r *run) foreign(format string, args ...any) error {
 // fill stores the data set. Every object's checksum in the cluster is compared
 // with ours.
 func (r *run) fill(ctx context.Context) error {
-	r.progress.enter("fill", 0, r.estimate(r.arms))
+	r.progress.enter("fill", 0, r.estimate(r.steps))
 	sums := make([]expected, len(r.objects))
 	var unchecked atomic.Bool
 	err := r.each(ctx, len(r.objects), 4*runtime.GOMAXPROCS(0), func(d *driver, i int) error {
@@ -210,7 +227,7 @@ func (r *run) each(ctx context.Context, n, workers int, fn func(d *driver, i int
 }
 
 func (r *run) driver(worker int, timeout time.Duration) *driver {
-	return newDriver(r.hosts, r.byHost, timeout, worker)
+	return newDriver(r.hosts, r.byHost, timeout, worker, &r.connections)
 }
 
 // query selects an object's bucket provider and, unless etl is "", an ETL.
@@ -226,10 +243,16 @@ func query(etl string) string {
 // once. plain asks for the objects' own digests as well, which fill has
 // already left.
 func (r *run) expectations(ctx context.Context, plain bool) error {
-	if r.Scenario.Verify.Content == scenarios.VerifyOff {
+	switch how := r.Scenario.Verify.Content; how {
+	case scenarios.SampleOff:
 		clear(r.expect)
 		r.note("Outputs were not compared with what they should be (verify.content is off).")
 		return nil
+	case scenarios.SampleSize:
+		r.note("Only the sizes of outputs were compared with what they should be (verify.content is size).")
+	case scenarios.SampleAll:
+	default:
+		r.note("Of some outputs only the size was compared with what it should be (verify.content is %s).", how)
 	}
 	if plain && r.expect[none] == nil {
 		sum := func(_, _ string, src io.Reader) (Digest, error) { return digest(src) }
@@ -238,14 +261,14 @@ func (r *run) expectations(ctx context.Context, plain bool) error {
 		}
 	}
 	for _, a := range r.arms {
-		if r.expect[a.transform] != nil || a.transform == none {
+		if r.expect[a.Transform] != nil || a.Transform == none {
 			continue
 		}
 		if r.Expect == nil {
-			r.note("What %s should give is not known: its outputs were not compared.", a.transform)
+			r.note("What %s should give is not known: its outputs were not compared.", a.Transform)
 			continue
 		}
-		if err := r.expectation(ctx, a.transform, r.Expect); err != nil {
+		if err := r.expectation(ctx, a.Transform, r.Expect); err != nil {
 			return err
 		}
 	}

@@ -14,19 +14,21 @@ const (
 // Progress is how far a run is. Total and Left are estimates: nobody knows
 // how long an offline job takes before the first one is done.
 type Progress struct {
-	Arm, Arms             int    // the arm under way, from 1; 0 before the first
-	Transform, Comm, Mode string // of that arm
+	Arm, Arms             int    // the step under way, an arm in a block, from 1; 0 before the first
+	Block, Blocks         int    // of that step
+	Name                  string // of that arm
+	Transform, Comm, Mode string
 	Phase                 string // "fill", "init", "warmup", "measure", "job" …
 	Elapsed, Total, Left  time.Duration
-	Ops, Errors           int64   // of the phase; objects where a phase issues no load
+	Ops, Errors, Shed     int64   // of the phase; objects where a phase issues no load
 	OpsPerS, MiBPerS      float64 // over the last second; of source bytes
 }
 
 // progress calls fn from a goroutine of its own, so that nobody who measures
 // waits for a terminal.
 type progress struct {
-	start              time.Time
-	ops, errors, bytes atomic.Int64 // of the phase under way
+	start                    time.Time
+	ops, errors, shed, bytes atomic.Int64 // of the phase under way
 
 	mu      sync.Mutex // guards the rest
 	now     Progress
@@ -74,12 +76,12 @@ func (p *progress) stop() {
 	<-p.done
 }
 
-// arm begins number n of arms.
-func (p *progress) arm(a *arm, n, arms int) {
+// arm begins number n of steps.
+func (p *progress) arm(a *arm, n, steps, block, blocks int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.now.Arm, p.now.Arms = n, arms
-	p.now.Transform, p.now.Comm, p.now.Mode = a.transform, a.comm, a.mode
+	p.now.Arm, p.now.Arms, p.now.Block, p.now.Blocks, p.now.Name = n, steps, block, blocks, a.Name
+	p.now.Transform, p.now.Comm, p.now.Mode = a.Transform, a.Comm, a.Mode
 }
 
 // enter begins a phase that takes about d, with after still to come then.
@@ -89,6 +91,7 @@ func (p *progress) enter(phase string, d, after time.Duration) {
 	p.now.Phase, p.phaseAt, p.phase, p.after, p.past = phase, time.Now(), d, after, nil
 	p.ops.Store(0)
 	p.errors.Store(0)
+	p.shed.Store(0)
 	p.bytes.Store(0)
 }
 
@@ -104,7 +107,7 @@ func (p *progress) snapshot() Progress {
 	defer p.mu.Unlock()
 	at := point{time.Now(), p.ops.Load(), p.bytes.Load()}
 	s := p.now
-	s.Ops, s.Errors = at.ops, p.errors.Load()
+	s.Ops, s.Errors, s.Shed = at.ops, p.errors.Load(), p.shed.Load()
 	if len(p.past) > rateOver {
 		p.past = p.past[1:]
 	}

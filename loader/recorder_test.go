@@ -1,6 +1,9 @@
 package loader
 
 import (
+	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -8,141 +11,234 @@ import (
 
 	"github.com/etlbench/etlbench/cluster/api"
 	"github.com/etlbench/etlbench/reports/results"
+	"github.com/etlbench/etlbench/scenarios"
+	"github.com/etlbench/etlbench/scenarios/draw"
 )
 
-func TestRecordingDoesNotAllocate(t *testing.T) {
-	m := newMix(map[string]int{"get-etl": 9, "put": 1}, 1, 100)
-	want := make([]expected, 100)
-	t1 := newTally(3)
-	var rec recorder
-	index := uint64(0)
-	step := func() {
-		o := m.at(2, index%500)
-		index++
-		rep := reply{target: int(index % 3), ttfb: time.Millisecond, ttlb: time.Second}
-		s := sample{ttfb: rep.ttfb, ttlb: rep.ttlb, target: int32(rep.target), kind: o.kind}
-		s.verified = check(&rep, want, o.object)
-		rec.record(s)
-		if index%100 == 0 {
-			for _, s := range rec.swap() {
-				t1.add(&s)
-			}
+// samples are n of them that nobody would expect: of every outcome, at two
+// targets, over three seconds and in no order.
+func samples(n int) []sample {
+	list := make([]sample, n)
+	for i := range list {
+		w := draw.Word(1, uint64(i))
+		at := func(most time.Duration) time.Duration {
+			return time.Duration(draw.Below(draw.Word(w, 1), uint64(most)))
+		}
+		list[i] = sample{due: time.Duration(draw.Below(w, 3e9)), delay: at(time.Millisecond), service: at(time.Second), ttfb: at(time.Second / 2),
+			proxy: at(time.Second / 10), headers: at(time.Second / 3), server: shares{at(time.Microsecond), notTold, at(time.Millisecond)},
+			in: 2, out: 3, target: int32(i % 2), kind: opKind(i % 3), outcome: outcome(i % 7 % 5), verified: i%2 == 0}
+		if o := list[i].outcome; o == shed || o == unsent {
+			list[i].target = noTarget
 		}
 	}
-	for range 500 {
+	return list
+}
+
+// testCollector is one of two targets.
+func testCollector(phases ...phase) *collector {
+	if phases == nil {
+		phases = []phase{{name: results.PhaseMeasure, length: 3 * time.Second}}
+	}
+	c := newCollector(phases, []string{"t1", "t2"})
+	c.kinds = []opKind{opGetETL, opGet, opPut}
+	return c
+}
+
+func TestRecordingDoesNotAllocate(t *testing.T) {
+	c := testCollector()
+	stream := newStream(&scenarios.Scenario{Load: scenarios.Load{Mix: map[string]int{"get-etl": 9, "put": 1}, Keys: scenarios.Keys{Dist: "zipf", S: 0.9}},
+		Verify: scenarios.Verify{Content: "all"}, Collect: scenarios.Collect{Phases: "all"}}, 100, 1)
+	schedule := newPoisson(steady(1000, time.Hour), 1)
+	rec := recorder{full: c.take}
+	list := samples(1000)
+	i := 0
+	step := func() {
+		s := list[i%len(list)]
+		s.due = min(s.due, time.Second/2) // no interval ends: that writes to a file
+		s.kind = stream.at(uint64(i)).kind
+		s.delay = schedule.at(int64(i)) % time.Millisecond
+		rec.record(&s)
+		if i++; i%100 == 0 {
+			c.take(rec.swap())
+		}
+	}
+	for range 2 * chunk {
 		step()
 	}
-	require.Zero(t, testing.AllocsPerRun(1000, step))
+	require.Zero(t, testing.AllocsPerRun(3000, step))
 }
 
 func BenchmarkRecord(b *testing.B) {
-	t1 := newTally(3)
-	var rec recorder
+	c := testCollector()
+	rec := recorder{full: c.take}
+	list := samples(1000)
+	for i := range list {
+		list[i].outcome, list[i].target, list[i].due = done, 0, 0
+	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		rec.record(sample{ttfb: time.Millisecond, ttlb: time.Duration(i), target: int32(i % 3)})
-		if i%1000 == 999 {
-			for _, s := range rec.swap() {
-				t1.add(&s)
+		rec.record(&list[i%1000])
+	}
+}
+
+func BenchmarkStream(b *testing.B) {
+	s := newStream(&scenarios.Scenario{Load: scenarios.Load{Mix: map[string]int{"get-etl": 9, "put": 1}, Keys: scenarios.Keys{Dist: "zipf", S: 0.9}},
+		Verify: scenarios.Verify{Content: "all"}, Collect: scenarios.Collect{Phases: "all"}}, 1e6, 1)
+	b.ReportAllocs()
+	for i := uint64(0); b.Loop(); i++ {
+		s.at(i)
+	}
+}
+
+// TestRecordersAddUp: however many workers share the samples, and in whatever
+// order they come, the result is the same, count for count.
+func TestRecordersAddUp(t *testing.T) {
+	list := samples(30_000)
+	want := newTally(2)
+	for i := range list {
+		want.add(&list[i])
+	}
+	for _, n := range []int{1, 2, 8, 64} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			c := testCollector()
+			written := map[results.Key]*series{}
+			c.write = func(iv results.Interval) error {
+				addInterval(written, iv)
+				return nil
 			}
-		}
+			recs := make([]recorder, n)
+			var wg sync.WaitGroup
+			for w := range recs {
+				recs[w].full = c.take
+				wg.Go(func() {
+					for i := w; i < len(list); i += n {
+						recs[w].record(&list[i])
+					}
+				})
+			}
+			quit, collected := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(collected)
+				for running := true; running; {
+					select {
+					case <-quit:
+						running = false
+					default:
+					}
+					for w := range recs {
+						c.take(recs[w].swap())
+					}
+				}
+			}()
+			wg.Wait()
+			close(quit)
+			<-collected
+			require.NoError(t, c.finish(3*time.Second))
+			for k := range opKinds {
+				for i := range want.cells[k] {
+					requireSame(t, &want.cells[k][i], &c.totals[0].cells[k][i])
+				}
+				if k < opKind(len(c.kinds)) {
+					requireSame(t, want.all(k), written[results.Key{Op: opNames[k], Phase: results.PhaseMeasure}])
+				}
+			}
+			require.Equal(t, want.lastOK, c.totals[0].lastOK)
+
+			// Sums of blocks keep their histograms encoded.
+			var p packed
+			half := newTally(2)
+			for i := range list {
+				half.add(&list[i])
+				if i == len(list)/3 || i == len(list)-1 {
+					p.add(half.all(opGet))
+					half.reset()
+				}
+			}
+			got := p.unpack()
+			requireSame(t, want.all(opGet), &got)
+		})
 	}
 }
 
-func TestSamplesSurviveSwaps(t *testing.T) {
-	var rec recorder
-	done := make(chan struct{})
-	const n = 20_000
-	go func() {
-		defer close(done)
-		for i := range n {
-			rec.record(sample{kind: opKind(i % 3), target: int32(i % 2), failed: i%10 == 0, ttlb: time.Millisecond, in: 2, out: 3})
-		}
-	}()
-	tl := newTally(2)
-	collect := func() {
-		for _, s := range rec.swap() {
-			tl.add(&s)
-		}
+// addInterval adds up what was written, over all intervals.
+func addInterval(sums map[results.Key]*series, iv results.Interval) {
+	key := iv.Key
+	key.Metric = ""
+	s := sums[key]
+	if s == nil {
+		s = &series{}
+		sums[key] = s
 	}
-	for running := true; running; {
-		select {
-		case <-done:
-			running = false
-		default:
-		}
-		collect()
+	one := series{}
+	m := slices.Index(metricNames[:], iv.Key.Metric)
+	one.hist[m] = iv.Latency
+	if iv.Key.Metric == results.MetricService {
+		one.Counts = iv.Counts
 	}
-	collect()
-	var ops, errs, in int64
-	for k := range opKinds {
-		all, parts := tl.all(k), [3]int64{}
-		for i := range 2 {
-			c := &tl.cells[k][i]
-			parts[0] += c.ops
-			parts[1] += c.errors
-			parts[2] += c.in
-		}
-		require.Equal(t, [3]int64{all.ops, all.errors, all.in}, parts, "targets add up to all")
-		require.Equal(t, all.ops, all.ttlb.TotalCount())
-		ops, errs, in = ops+all.ops, errs+all.errors, in+all.in
-	}
-	require.EqualValues(t, n, ops+errs)
-	require.EqualValues(t, n/10, errs)
-	require.Equal(t, 2*ops, in)
+	s.merge(&one)
 }
 
-func TestLatenciesBeyondTheRangeAreClampedAndCounted(t *testing.T) {
+func requireSame(t *testing.T, want, got *series) {
+	t.Helper()
+	require.Equal(t, want.Counts, got.Counts)
+	for m := range want.hist {
+		if empty(want.hist[m]) {
+			require.True(t, empty(got.hist[m]))
+			continue
+		}
+		require.True(t, want.hist[m].Equals(got.hist[m]), metricNames[m])
+	}
+}
+
+// TestOperationsCountWhereTheyWereDue: also those that end long after, in
+// another phase.
+func TestOperationsCountWhereTheyWereDue(t *testing.T) {
+	const sec = time.Second
+	c := testCollector(phase{name: results.PhaseWarmup, length: 1500 * time.Millisecond}, phase{name: results.PhaseMeasure, start: 1500 * time.Millisecond, length: 2 * sec})
+	c.kinds = []opKind{opGet}
+	c.began = time.Unix(1000, 0)
+	type record struct {
+		phase           string
+		start, duration time.Duration
+		ops             int64
+	}
+	var got []record
+	c.write = func(iv results.Interval) error {
+		if iv.Key.Target == "" && iv.Key.Metric == results.MetricService {
+			got = append(got, record{iv.Key.Phase, iv.Start.Sub(c.began), iv.Duration, iv.Ops})
+		}
+		return nil
+	}
+	op := func(phase uint8, due, took time.Duration) sample {
+		return sample{due: due, service: took, phase: phase, kind: opGet, server: noShares()}
+	}
+	c.take([]sample{op(0, 0, sec), op(0, sec/2, 1)})
+	c.take([]sample{op(0, 1400*time.Millisecond, 1), op(0, sec/4, 5*sec)})
+	c.take([]sample{op(1, 2600*time.Millisecond, 1), op(0, 1100*time.Millisecond, sec), op(0, sec/8, sec)})
+	require.NoError(t, c.finish(4*sec))
+	require.Equal(t, []record{
+		{"warmup", 0, sec, 2},
+		{"warmup", sec, sec / 2, 1},                  // cut where the phase ends
+		{"measure", 1500 * time.Millisecond, sec, 0}, // a standstill
+		{"warmup", 0, sec, 1},                        // late
+		{"measure", 2500 * time.Millisecond, sec, 1},
+		{"warmup", 0, sec, 1}, // later
+		{"warmup", sec, sec / 2, 1},
+	}, got)
+	require.EqualValues(t, 1, c.totals[1].all(opGet).Ops)
+	require.EqualValues(t, 6, c.totals[0].all(opGet).Ops)
+}
+
+func TestTimesBeyondTheRangeAreClampedAndCounted(t *testing.T) {
 	var c series
-	c.add(&sample{ttfb: time.Second, ttlb: time.Hour})
-	c.add(&sample{ttfb: time.Second, ttlb: time.Second})
-	require.EqualValues(t, 1, c.clamped)
-	require.EqualValues(t, 2, c.ttlb.TotalCount(), "the worst values do not vanish")
-	require.InEpsilon(t, float64(results.MaxLatency), float64(c.ttlb.Max()), 0.001)
+	c.add(&sample{service: time.Hour, server: noShares()})
+	c.add(&sample{service: time.Second, server: noShares()})
+	require.EqualValues(t, 3, c.clamped, "service, response and body")
+	require.EqualValues(t, 2, c.hist[metricService].TotalCount(), "the worst values do not vanish")
+	require.InEpsilon(t, float64(results.MaxLatency), float64(c.hist[metricService].Max()), 0.001)
 	c.reset()
-	require.Zero(t, c.ttlb.TotalCount())
-	require.Zero(t, c.ops)
-}
-
-func TestMixIsAPureFunctionOfSeedWorkerAndIndex(t *testing.T) {
-	weights := map[string]int{"get-etl": 70, "get": 20, "put": 10}
-	m := newMix(weights, 42, 10)
-	again := newMix(weights, 42, 10)
-	other := newMix(weights, 43, 10)
-	const n = 30_000
-	var (
-		kinds          [opKinds]int
-		objects        [10]int
-		sameAsSeed     int
-		sameAsNeighbor int
-	)
-	for i := range uint64(n) {
-		o := m.at(1, i)
-		require.Equal(t, o, again.at(1, i))
-		kinds[o.kind]++
-		objects[o.object]++
-		if o == other.at(1, i) {
-			sameAsSeed++
-		}
-		if o == m.at(2, i) {
-			sameAsNeighbor++
-		}
-	}
-	for k, share := range [...]float64{0.7, 0.2, 0.1} {
-		require.InDelta(t, share, float64(kinds[k])/n, 0.015)
-	}
-	for _, hits := range objects {
-		require.InDelta(t, 0.1, float64(hits)/n, 0.01)
-	}
-	// By chance: (0.7² + 0.2² + 0.1²) / 10 = 0.054.
-	require.InDelta(t, 0.054, float64(sameAsSeed)/n, 0.01)
-	require.InDelta(t, 0.054, float64(sameAsNeighbor)/n, 0.01)
-	// The stream itself: a change of it makes old runs incomparable.
-	got := []op{}
-	for i := range uint64(6) {
-		got = append(got, m.at(0, i))
-	}
-	require.Equal(t, []op{{opGet, 9}, {opGetETL, 5}, {opGetETL, 9}, {opGet, 9}, {opGetETL, 7}, {opGetETL, 2}}, got)
+	require.Zero(t, c.hist[metricService].TotalCount())
+	require.Zero(t, c.Ops)
 }
 
 func TestJobSpan(t *testing.T) {

@@ -7,28 +7,23 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/etlbench/etlbench/reports/results"
-	"github.com/etlbench/etlbench/scenarios"
 )
 
 const mib = 1 << 20
 
-// Phases and metrics as results call them.
-const (
-	phaseWarmup  = "warmup"
-	phaseMeasure = "measure"
-	metricTTLB   = "ttlb"
-	metricTTFB   = "ttfb"
-	metricObject = "object"
-)
-
-// What the numbers of a row mean:
+// What the numbers of a row, or of a sample, mean:
 //
+//	intended     operations that the schedule had; of a closed loop, those that
+//	             were sent: always ops + errors + shed + unsent
 //	ops          operations without error; offline: objects done less those
 //	             whose stored result is wrong
-//	errors       the others; offline: source objects without a result, wrong
-//	             results, and one for a job that was aborted
-//	seconds      inline: see run.phase; offline: see offlineJob.span
-//	latencies    of ops, merged over the phase, nanoseconds shown as ms
+//	errors       those that were sent and failed; offline: source objects
+//	             without a result, wrong results, and one for a job that was
+//	             aborted
+//	seconds      inline: see window; offline: see offlineJob.span; of a row the
+//	             sum of its samples'
+//	latencies    of ops. In the percentiles of the response time, operations
+//	             that were shed, not sent or timed out stand behind all others
 //	mib_per_s    source bytes of ops / seconds / 2^20
 //	verified_pct inline: 100 × ops whose whole output was compared and equal /
 //	             (ops + outputs that came whole and were wrong); a truncated
@@ -40,94 +35,35 @@ const (
 // The errors of targets add up to those of the row, but for what befell no
 // object: an ETL that could not be made, a job that was aborted.
 
-// rows makes a row for every operation of the mix that was issued.
-func (r *run) rows(a *arm, m *mix, t *tally, window time.Duration, interrupted bool) (rows []results.Row) {
-	for k := range opKinds {
-		s := t.all(k)
-		issued := s.ops+s.errors > 0
-		// The operation that the arm is about has a row, be it empty.
-		about := m.has(k) && (k == opGetETL || !m.has(opGetETL))
-		if !issued && (interrupted || !about) {
-			continue
-		}
-		if s.clamped > 0 {
-			r.note("%d latencies of %s over %s were above %s and are counted as that.",
-				s.clamped, a.transform, a.comm, time.Duration(results.MaxLatency))
-		}
-		rows = append(rows, r.row(a, opNames[k], t.cells[k], window, s.ops+s.wrong))
-	}
-	return rows
-}
-
-// row makes a row of the series of all targets, and of all together behind
-// them. comparable is what verified_pct is a share of.
-func (r *run) row(a *arm, op string, cells []series, window time.Duration, comparable int64) results.Row {
-	s, sec := &cells[len(r.targets)], window.Seconds()
-	row := results.Row{
-		Comm: a.comm, Mode: a.mode, Transform: a.transform, Op: op, Language: a.language,
-		Ops: s.ops, Errors: s.errors, BytesIn: s.in, BytesOut: s.out,
-		VerifiedPct: 100 * ratio(float64(s.verified), float64(comparable)),
+// measured makes the numbers of an operation's outcome.
+func (r *run) measured(o *opOutcome, window time.Duration) results.Measured {
+	s, sec := o.all(), window.Seconds()
+	m := results.Measured{
+		Intended: o.intended, Counts: s.Counts,
+		VerifiedPct: 100 * ratio(float64(s.verified), float64(o.comparable)),
 		Seconds:     sec,
-		OpsPerS:     ratio(float64(s.ops), sec),
-		MiBPerS:     ratio(float64(s.in)/mib, sec),
-		OutMiBPerS:  ratio(float64(s.out)/mib, sec),
-		P50Ms:       quantile(s.ttlb, 50),
-		P90Ms:       quantile(s.ttlb, 90),
-		P99Ms:       quantile(s.ttlb, 99),
-		P999Ms:      quantile(s.ttlb, 99.9),
-		TTFBP50Ms:   quantile(s.ttfb, 50),
-		TTFBP99Ms:   quantile(s.ttfb, 99),
+		OpsPerS:     ratio(float64(s.Ops), sec),
+		MiBPerS:     ratio(float64(s.BytesIn)/mib, sec),
+		OutMiBPerS:  ratio(float64(s.BytesOut)/mib, sec),
+		Service:     results.NewQuantiles(s.hist[metricService], 0),
+		Response:    results.NewQuantiles(s.hist[metricResponse], s.Late()),
+		Delay:       results.NewQuantiles(s.hist[metricDelay], 0),
+		TTFB:        results.NewQuantiles(s.hist[metricTTFB], 0),
 	}
-	if !empty(s.ttlb) {
-		row.MeanMs, row.MaxMs = ms(s.ttlb.Mean()), ms(float64(s.ttlb.Max()))
+	if o.op == opETLObject {
+		m.Response = m.Service
+	}
+	for p := metricProxy; p < metricCount; p++ {
+		if !empty(s.hist[p]) {
+			m.Phases = append(m.Phases, results.Phase{Name: metricNames[p], Quantiles: results.NewQuantiles(s.hist[p], 0)})
+		}
 	}
 	for i, id := range r.targets {
-		c := &cells[i]
-		row.Targets = append(row.Targets, results.Target{ID: id, Ops: c.ops, Errors: c.errors,
-			MiBPerS: ratio(float64(c.in)/mib, sec), P50Ms: quantile(c.ttlb, 50), P99Ms: quantile(c.ttlb, 99)})
+		c := &o.cells[i]
+		m.Targets = append(m.Targets, results.Target{ID: id, Ops: c.Ops, Errors: c.Errors,
+			MiBPerS: ratio(float64(c.BytesIn)/mib, sec), P50Ms: quantile(c.hist[metricService], 50), P99Ms: quantile(c.hist[metricService], 99)})
 	}
-	return row
-}
-
-// failedRow is the row of an arm that could not be set up.
-func (r *run) failedRow(a *arm) []results.Row {
-	op := scenarios.OpGetETL
-	if a.mode == scenarios.ModeOffline {
-		op = opETLObject
-	}
-	cells := make([]series, len(r.targets)+1)
-	cells[len(r.targets)].errors = 1
-	return []results.Row{r.row(a, op, cells, 0, 0)}
-}
-
-// writeIntervals writes what series recorded between two moments, of every
-// target and of all together. A target's is left out while it is empty; that
-// of all is written even then, as a standstill is a result. The metrics have
-// the same counts: whoever adds intervals up picks one.
-func (r *run) writeIntervals(a *arm, op, phase string, cells []series, from time.Time, d time.Duration, metrics ...string) error {
-	for i := range cells {
-		c, id := &cells[i], ""
-		if i < len(r.targets) {
-			id = r.targets[i]
-			if c.ops == 0 && c.errors == 0 {
-				continue
-			}
-		}
-		for _, metric := range metrics {
-			h := c.ttlb
-			if metric == metricTTFB {
-				h = c.ttfb
-			}
-			err := r.Results.Interval(results.Interval{
-				Key:   results.Key{Transform: a.transform, Comm: a.comm, Mode: a.mode, Op: op, Phase: phase, Metric: metric, Target: id},
-				Start: from, Duration: d, Ops: c.ops, Errors: c.errors, BytesIn: c.in, BytesOut: c.out, Latency: h,
-			})
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return m
 }
 
 func empty(h *hdrhistogram.Histogram) bool { return h == nil || h.TotalCount() == 0 }
@@ -153,12 +89,13 @@ func ratio(a, b float64) float64 {
 	return a / b
 }
 
-// differ says how got is not want, nil when it is.
-func differ(got, want Digest) error {
+// differ says how got is not want, nil when it is; sizeOnly leaves the bytes
+// out.
+func differ(got, want Digest, sizeOnly bool) error {
 	if got.Size != want.Size {
 		return &failure{classSize, fmt.Errorf("%d bytes instead of %d", got.Size, want.Size)}
 	}
-	if got.Sum != want.Sum {
+	if got.Sum != want.Sum && !sizeOnly {
 		return &failure{classDigest, fmt.Errorf("XXH64 %016x instead of %016x", got.Sum, want.Sum)}
 	}
 	return nil

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/etlbench/etlbench/cluster/api"
@@ -42,14 +44,23 @@ type run struct {
 	expect   map[string][]expected // by transform, in the order of objects; none: of the objects themselves
 	progress *progress
 	arms     []*arm
-	jobTime  time.Duration // of the last offline arm, to estimate the next
-	summary  results.Summary
-	errors   []results.ErrorClass
-	leftover []error // what could not be removed
+	steps    []step
+	etls     map[etlKey]*deployment
+	deployed int                          // how many ETLs were made so far
+	classes  map[scenarios.Bytes][]object // of arms.size
+	cgroup   *cgroup                      // of this process; nil when nothing tells
+
+	connections atomic.Int64  // of all drivers
+	inlineTime  time.Duration // of an inline arm in a block
+	jobTime     time.Duration // of the last offline one, to estimate the next
+	load        results.Load  // as the summary tells it
+	summary     results.Summary
+	errors      []results.ErrorClass
+	leftover    []error // what could not be removed
 }
 
 // Run runs the scenario: it connects, fills the source bucket, computes what
-// the transforms should give, takes every arm through its phases, and closes
+// the transforms should give, measures every arm in every block, and closes
 // the run folder with the summary. What it created in the cluster is removed
 // before it returns, also when it fails.
 //
@@ -62,10 +73,13 @@ func Run(ctx context.Context, c Config) (*results.Summary, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	r := newRun(c)
+	r, err := newRun(c)
+	if err != nil {
+		return nil, err
+	}
 	defer func() { r.client.Close() }() // connect may have chosen another one
 	defer r.progress.stop()
-	err := r.prepare(ctx)
+	err = r.prepare(ctx)
 	prepared := err == nil
 	if prepared {
 		err = r.measure(ctx)
@@ -82,7 +96,7 @@ func Run(ctx context.Context, c Config) (*results.Summary, error) {
 	return summary, errors.Join(err, r.cleanUp(ctx))
 }
 
-func newRun(c Config) *run {
+func newRun(c Config) (*run, error) {
 	r := &run{
 		Config:   c,
 		log:      c.Log,
@@ -91,9 +105,18 @@ func newRun(c Config) *run {
 		byHost:   map[string]int{},
 		src:      bucketOf(c.Scenario.Target.Bucket),
 		expect:   map[string][]expected{},
-		arms:     plan(c.Scenario),
-		jobTime:  time.Duration(c.Scenario.Phases.Measure),
+		arms:     arms(c.Scenario),
+		etls:     map[etlKey]*deployment{},
+		classes:  map[scenarios.Bytes][]object{},
 		progress: startProgress(c.Progress),
+	}
+	r.steps = steps(r.arms, c.Scenario.Trials, c.Scenario.Seed)
+	if g, ok := findCgroup(os.DirFS("/")); ok {
+		r.cgroup = &g
+	}
+	if err := r.describeLoad(); err != nil {
+		r.progress.stop()
+		return nil, err
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
@@ -104,7 +127,34 @@ func newRun(c Config) *run {
 	}
 	r.summary.Started = time.Now()
 	r.summary.Notes = slices.Clone(c.Notes)
-	return r
+	return r, nil
+}
+
+// describeLoad is how requests are issued, for the summary. It also learns how
+// long an inline arm takes.
+func (r *run) describeLoad() error {
+	sc := r.Scenario
+	phases, err := phasesOf(sc, 0)
+	if err != nil {
+		return err
+	}
+	measure := &phases[len(phases)-1]
+	r.load = results.Load{
+		Model: sc.Load.Model, Arrival: sc.Load.Arrival, InFlight: sc.Load.InFlight, Workers: sc.Load.Workers,
+		TimeoutS: time.Duration(sc.Load.Timeout).Seconds(), WarmupS: sc.Phases.WarmupTime().Seconds(), ForS: measure.length.Seconds(),
+		Epochs: sc.Load.Epochs, ThinkS: time.Duration(sc.Load.Think).Seconds(), Keys: sc.Load.Keys.Dist, Mix: sc.Load.Mix,
+	}
+	if measure.due != nil {
+		r.load.Rate = ratio(float64(measure.due.count()), measure.length.Seconds())
+	}
+	r.inlineTime, r.jobTime = sc.Phases.WarmupTime()+measure.length, measure.length
+	return nil
+}
+
+// event tells the run folder what happens. One that cannot be written is found
+// when the next interval cannot.
+func (r *run) event(kind string, a *arm, block int, text string) {
+	_ = r.Results.Event(results.Event{At: time.Now(), Kind: kind, Arm: a.Name, Block: block, Text: text})
 }
 
 // runID tells the names of this run from those of any other.
@@ -138,36 +188,6 @@ func (r *run) createBucket(ctx context.Context, b api.Bucket) error {
 	return nil
 }
 
-// measure takes the arms one after the other. An error ends the run.
-func (r *run) measure(ctx context.Context) error {
-	for i, a := range r.arms {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		r.progress.arm(a, i+1, len(r.arms))
-		r.progress.enter("init", 0, r.estimate(r.arms[i:]))
-		rows, err := r.runArm(ctx, a)
-		r.summary.Rows = append(r.summary.Rows, rows...)
-		r.errors = append(r.errors, a.errs.of(a)...)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// estimate is how long arms take.
-func (r *run) estimate(arms []*arm) (d time.Duration) {
-	for _, a := range arms {
-		if a.mode == scenarios.ModeOffline {
-			d += r.jobTime
-		} else {
-			d += time.Duration(r.Scenario.Phases.Warmup + r.Scenario.Phases.Measure)
-		}
-	}
-	return d
-}
-
 func (r *run) finish(interrupted bool) *results.Summary {
 	sc, s := r.Scenario, &r.summary
 	s.Schema, s.Name, s.Seed = results.Schema, sc.Name, sc.Seed
@@ -176,12 +196,13 @@ func (r *run) finish(interrupted bool) *results.Summary {
 	if r.cmap != nil {
 		s.Cluster.Proxies = len(r.cmap.Proxies)
 	}
-	s.Load = results.Load{
-		Model:   sc.Load.Model,
-		Workers: sc.Load.Workers,
-		WarmupS: time.Duration(sc.Phases.Warmup).Seconds(),
-		ForS:    time.Duration(sc.Phases.Measure).Seconds(),
+	s.Load = r.load
+	s.Trials.Planned, s.Trials.Complete = sc.Trials.Blocks, r.complete()
+	s.Trials.Order, s.Trials.RedeployEvery = sc.Trials.Order, sc.Trials.RedeployEvery
+	for _, a := range r.arms {
+		s.Arms = append(s.Arms, a.told())
 	}
+	s.Rows = r.rows()
 	s.Dataset = results.Dataset{Source: r.Data.Describe()}
 	for _, o := range r.Data.Objects() {
 		s.Dataset.Objects++
@@ -203,18 +224,29 @@ func (r *run) note(format string, args ...any) {
 	}
 }
 
-// cleanUp destroys the buckets of the run. Destinations of offline jobs are kept until here, because deleting
-// many files disturbs whatever is measured next.
+// cleanUp removes the ETLs and destroys the buckets of the run. Of a single
+// block, destinations of jobs are kept until here, because deleting many files
+// disturbs whatever is measured next.
 func (r *run) cleanUp(ctx context.Context) error {
 	ctx, cancel := aside(ctx)
 	defer cancel()
-	r.progress.enter("clean up", 0, 0)
-	errs := r.leftover
-	for _, b := range slices.Backward(r.created) {
-		err := r.client.DestroyBucket(ctx, b)
-		if err != nil && !errors.Is(err, api.ErrNotFound) {
-			errs = append(errs, fmt.Errorf("destroy bucket %s: %w; try: etlbench bucket rm %s", b, err, b))
-		}
+	for _, d := range r.etls {
+		r.undeploy(ctx, d)
 	}
-	return errors.Join(errs...)
+	r.progress.enter("clean up", 0, 0)
+	for _, b := range slices.Clone(r.created) {
+		r.dropBucket(ctx, b)
+	}
+	return errors.Join(r.leftover...)
+}
+
+// dropBucket destroys a bucket, also when ctx has ended.
+func (r *run) dropBucket(ctx context.Context, b api.Bucket) {
+	ctx, cancel := aside(ctx)
+	defer cancel()
+	err := r.client.DestroyBucket(ctx, b)
+	if err != nil && !errors.Is(err, api.ErrNotFound) {
+		r.leftover = append(r.leftover, fmt.Errorf("destroy bucket %s: %w; try: etlbench bucket rm %s", b, err, b))
+	}
+	r.created = slices.DeleteFunc(r.created, func(c api.Bucket) bool { return c == b })
 }

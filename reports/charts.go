@@ -140,12 +140,12 @@ func (a *artist) latency(g Group) *chart {
 	c := &chart{
 		plot:    newPlot("percentile of operations", "ms"),
 		title:   "Latency percentiles: " + g.Title(),
-		caption: "Time to the last byte. The share of slower operations shrinks tenfold from mark to mark; each line ends at its slowest operation.",
+		caption: "Time from when a request was due to its last byte. The share of slower operations shrinks tenfold from mark to mark; each line ends at its slowest operation.",
 		columns: []string{"comm", "0 %", "50 %", "90 %", "99 %", "99.9 %", "100 % (max)"},
 	}
 	most := int64(0)
 	for _, l := range g.Lines {
-		h := a.r.Run.Latency[keyFor(l.Row, "measure", "ttlb")]
+		h := a.r.Run.Latency[keyFor(l.Row, results.PhaseMeasure, results.MetricResponse)]
 		if h == nil || h.TotalCount() == 0 {
 			continue
 		}
@@ -252,13 +252,17 @@ const shortest = 500 * time.Millisecond
 // rates are the MiB/s of an arm's intervals over the seconds since its first
 // measured one.
 func (a *artist) rates(row results.Row) (warm, measured plotter.XYs) {
-	metric := "ttlb"
+	metric := results.MetricService
 	if row.Mode == "offline" {
-		metric = "object"
+		metric = results.MetricObject
 	}
 	var origin time.Time
+	series := func(iv results.Interval) results.Key {
+		iv.Key.Block = 0
+		return iv.Key
+	}
 	for _, iv := range a.r.Run.Intervals {
-		if iv.Key == keyFor(row, "measure", metric) && (origin.IsZero() || iv.Start.Before(origin)) {
+		if series(iv) == keyFor(row, results.PhaseMeasure, metric) && (origin.IsZero() || iv.Start.Before(origin)) {
 			origin = iv.Start
 		}
 	}
@@ -270,10 +274,10 @@ func (a *artist) rates(row results.Row) (warm, measured plotter.XYs) {
 			X: iv.Start.Sub(origin).Seconds() + iv.Duration.Seconds()/2,
 			Y: float64(iv.BytesIn) / (1 << 20) / iv.Duration.Seconds(),
 		}
-		switch iv.Key {
-		case keyFor(row, "measure", metric):
+		switch series(iv) {
+		case keyFor(row, results.PhaseMeasure, metric):
 			measured = append(measured, p)
-		case keyFor(row, "warmup", metric):
+		case keyFor(row, results.PhaseWarmup, metric):
 			warm = append(warm, p)
 		}
 	}
@@ -378,9 +382,9 @@ func (a *artist) bars(axis, title, caption string, categories []string, lines []
 	return c
 }
 
-// keyFor is the series of a row over all targets.
+// keyFor is the series of a row over all targets and blocks.
 func keyFor(row results.Row, phase, metric string) results.Key {
-	return results.Key{Transform: row.Transform, Comm: row.Comm, Mode: row.Mode, Op: row.Op, Phase: phase, Metric: metric}
+	return results.Key{Arm: row.Name, Op: row.Op, Phase: phase, Metric: metric}
 }
 
 func ms(ns int64) float64 { return float64(ns) / float64(time.Millisecond) }

@@ -36,6 +36,7 @@ type Pair struct {
 	Transform string `json:"transform"`
 	Comm      string `json:"comm"`
 	Mode      string `json:"mode"`
+	Level     string `json:"level,omitempty"` // of further factors, such as "64KiB direct"
 	Op        string `json:"op"`
 	Other     string `json:"other"`             // the other run's label
 	OnlyIn    string `json:"only_in,omitempty"` // the label of the run that has it, "" when both do
@@ -53,14 +54,19 @@ type Change struct {
 }
 
 // rowKey is what rows of two runs are matched by.
-type rowKey struct{ transform, comm, mode, op string }
-
-func keyOf(row results.Row) rowKey {
-	return rowKey{row.Transform, row.Comm, row.Mode, row.Op}
+type rowKey struct {
+	results.Arm
+	op string
 }
 
-// Compare sets others beside base. Rows are matched by transform,
-// communication type, mode and operation.
+func keyOf(row results.Row) rowKey {
+	arm := row.Arm
+	arm.Name, arm.Language = "", "" // the name depends on what else was compared
+	return rowKey{arm, row.Op}
+}
+
+// Compare sets others beside base. Rows are matched by the levels of their
+// arm's factors and the operation.
 func Compare(base *results.Run, others ...*results.Run) *Comparison {
 	c := &Comparison{Base: runName(0, base), Others: []RunName{}, Pairs: []Pair{}}
 	for i, o := range others {
@@ -108,7 +114,7 @@ func unlike(a, b results.Summary, label string) []string {
 }
 
 func loadLine(l results.Load) string {
-	return fmt.Sprintf("%s, %s, %v s warm-up, %v s", l.Model, plural(l.Workers, "worker"), l.WarmupS, l.ForS)
+	return fmt.Sprintf("%s, %v s warm-up, %v s", strings.Join(loadFacts(l), ", "), l.WarmupS, l.ForS)
 }
 
 // pairs are the rows of the base in their order, then those that only the
@@ -147,9 +153,9 @@ func newPair(label string, base, other *results.Row) Pair {
 	if p.OnlyIn == label {
 		from = other
 	}
-	p.Transform, p.Comm, p.Mode, p.Op = from.Transform, from.Comm, from.Mode, from.Op
-	p.P50Ms = change(base.P50Ms, other.P50Ms)
-	p.P99Ms = change(base.P99Ms, other.P99Ms)
+	p.Transform, p.Comm, p.Mode, p.Level, p.Op = from.Transform, from.Comm, from.Mode, level(from.Arm), from.Op
+	p.P50Ms = change(base.Response.P50Ms, other.Response.P50Ms)
+	p.P99Ms = change(base.Response.P99Ms, other.Response.P99Ms)
 	p.MiBPerS = change(&base.MiBPerS, &other.MiBPerS)
 	if p.OnlyIn == "A" {
 		p.MiBPerS = change(&base.MiBPerS, nil)
@@ -200,7 +206,7 @@ func (c *Comparison) WriteMarkdown(w io.Writer) error {
 		fmt.Fprintln(b)
 		var rows [][]string
 		for _, p := range c.with(o) {
-			rows = append(rows, append([]string{clean(p.Transform), clean(p.Mode), clean(p.Op)}, p.cells()...))
+			rows = append(rows, append([]string{clean(p.Transform), clean(joined(p.Mode, p.Level)), clean(p.Op)}, p.cells()...))
 		}
 		markdownTable(b, append([]string{"transform", "mode", "op"}, c.titles(o)...), 4, rows)
 	}
@@ -216,11 +222,11 @@ func (c *Comparison) WriteJSON(w io.Writer) error {
 
 // WriteCSV writes a header and one line per pair, numbers unrounded.
 func (c *Comparison) WriteCSV(w io.Writer) error {
-	lines := [][]string{{"transform", "comm", "mode", "op", "other", "only_in",
+	lines := [][]string{{"transform", "comm", "mode", "level", "op", "other", "only_in",
 		"p50_ms_base", "p50_ms_other", "p50_diff_pct", "p99_ms_base", "p99_ms_other", "p99_diff_pct",
 		"mib_per_s_base", "mib_per_s_other", "mib_per_s_diff_pct"}}
 	for _, p := range c.Pairs {
-		line := []string{p.Transform, p.Comm, p.Mode, p.Op, p.Other, p.OnlyIn}
+		line := []string{p.Transform, p.Comm, p.Mode, p.Level, p.Op, p.Other, p.OnlyIn}
 		for _, ch := range p.changes() {
 			line = append(line, orEmpty(ch.Base), orEmpty(ch.Other), orEmpty(ch.Pct))
 		}
@@ -251,7 +257,7 @@ func (c *Comparison) with(o RunName) []Pair {
 func (c *Comparison) blocks(o RunName) []block {
 	var blocks []block
 	for _, p := range c.with(o) {
-		title := clean(p.Transform + ", " + p.Mode + ", " + p.Op)
+		title := clean(p.Transform + ", " + joined(p.Mode, p.Level) + ", " + p.Op)
 		i := slices.IndexFunc(blocks, func(b block) bool { return b.title == title })
 		if i < 0 {
 			i = len(blocks)

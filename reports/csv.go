@@ -21,20 +21,34 @@ func WriteJSON(w io.Writer, r *Report) error {
 // WriteCSV writes a header and one line per row, numbers unrounded and those
 // not told left empty. The shares of single targets are in WriteTargetsCSV.
 func WriteCSV(w io.Writer, r *Report) error {
-	lines := [][]string{append(armColumns(), "ops", "errors", "verified_pct", "seconds", "ops_per_s",
-		"mean_ms", "p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms", "ttfb_p50_ms", "ttfb_p99_ms",
-		"bytes_in", "bytes_out", "mib_per_s", "out_mib_per_s")}
+	lines := [][]string{append(armColumns(), "samples", "intended", "ops", "errors", "timeouts", "shed", "unsent",
+		"verified_pct", "seconds", "ops_per_s")}
+	for _, q := range []string{"response", "service", "delay", "ttfb"} {
+		for _, n := range []string{"count", "infinite", "mean_ms", "p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms"} {
+			lines[0] = append(lines[0], q+"_"+n)
+		}
+	}
+	lines[0] = append(lines[0], "bytes_in", "bytes_out", "mib_per_s", "out_mib_per_s", "moved_bytes")
 	for _, g := range r.Groups {
 		for _, l := range g.Lines {
-			row := l.Row
-			lines = append(lines, append(arm(row),
-				whole(row.Ops), whole(row.Errors), exact(row.VerifiedPct), exact(row.Seconds), exact(row.OpsPerS),
-				orEmpty(row.MeanMs), orEmpty(row.P50Ms), orEmpty(row.P90Ms), orEmpty(row.P99Ms), orEmpty(row.P999Ms),
-				orEmpty(row.MaxMs), orEmpty(row.TTFBP50Ms), orEmpty(row.TTFBP99Ms),
-				whole(row.BytesIn), whole(row.BytesOut), exact(row.MiBPerS), exact(row.OutMiBPerS)))
+			lines = append(lines, csvLine(l.Row))
 		}
 	}
 	return csv.NewWriter(w).WriteAll(lines)
+}
+
+func csvLine(row results.Row) []string {
+	line := append(arm(row), whole(int64(row.Samples)), whole(row.Intended), whole(row.Ops), whole(row.Errors), whole(row.Timeouts),
+		whole(row.Shed), whole(row.Unsent), exact(row.VerifiedPct), exact(row.Seconds), exact(row.OpsPerS))
+	for _, q := range []results.Quantiles{row.Response, row.Service, row.Delay, row.TTFB} {
+		line = append(line, whole(q.Count), whole(q.Infinite), orEmpty(q.MeanMs), orEmpty(q.P50Ms), orEmpty(q.P90Ms),
+			orEmpty(q.P99Ms), orEmpty(q.P999Ms), orEmpty(q.MaxMs))
+	}
+	moved := ""
+	if row.MovedBytes != nil {
+		moved = whole(*row.MovedBytes)
+	}
+	return append(line, whole(row.BytesIn), whole(row.BytesOut), exact(row.MiBPerS), exact(row.OutMiBPerS), moved)
 }
 
 // WriteTargetsCSV writes a header and one line per row and target.
@@ -51,10 +65,13 @@ func WriteTargetsCSV(w io.Writer, r *Report) error {
 	return csv.NewWriter(w).WriteAll(lines)
 }
 
-func armColumns() []string { return []string{"transform", "language", "comm", "mode", "op"} }
+func armColumns() []string {
+	return []string{"arm", "transform", "language", "comm", "mode", "size", "put", "stream", "workers", "replica", "op"}
+}
 
 func arm(row results.Row) []string {
-	return []string{row.Transform, row.Language, row.Comm, row.Mode, row.Op}
+	return []string{row.Name, row.Transform, row.Language, row.Comm, row.Mode, row.Size, row.Put, row.Argument,
+		whole(int64(row.Workers)), whole(int64(row.Replica)), row.Op}
 }
 
 func whole(n int64) string { return strconv.FormatInt(n, 10) }

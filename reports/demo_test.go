@@ -66,7 +66,8 @@ const objectBytes = 412 << 20 / 240
 
 // inline draws two seconds of warm-up and ten of measurement.
 func (d *fabric) inline(transform, language, comm string, msec float64) {
-	key := results.Key{Transform: transform, Comm: comm, Mode: "inline", Op: "get-etl", Metric: "ttlb"}
+	arm := results.Arm{Name: transform + ":" + comm + ":inline", Transform: transform, Language: language, Comm: comm, Mode: "inline"}
+	key := results.Key{Arm: arm.Name, Op: "get-etl", Metric: results.MetricService}
 	d.now = started.Add(time.Duration(len(d.run.Summary.Rows)) * 15 * time.Second)
 	for i := range 12 {
 		key.Phase = "measure"
@@ -83,37 +84,43 @@ func (d *fabric) inline(transform, language, comm string, msec float64) {
 		d.now = d.now.Add(time.Second)
 	}
 	key.Phase = "measure"
-	d.row(language, key, 10)
+	d.row(arm, key, 10)
 }
 
 // offline draws one job.
 func (d *fabric) offline(transform, language, comm string, msec float64) {
-	key := results.Key{Transform: transform, Comm: comm, Mode: "offline", Op: "etl-object", Phase: "measure", Metric: "object"}
-	iv := results.Interval{Key: key, Start: d.now, Ops: 240, Latency: results.NewHistogram()}
+	arm := results.Arm{Name: transform + ":" + comm + ":offline", Transform: transform, Language: language, Comm: comm, Mode: "offline"}
+	key := results.Key{Arm: arm.Name, Op: "etl-object", Phase: "measure", Metric: results.MetricObject}
+	iv := results.Interval{Key: key, Start: d.now, Counts: results.Counts{Ops: 240}, Latency: results.NewHistogram()}
 	for range iv.Ops {
 		_ = iv.Latency.RecordValue(int64(1e6 * msec * math.Exp(0.3*d.rnd.NormFloat64())))
 	}
 	iv.Duration = time.Duration(msec * 240 / 8 * 1e6)
 	iv.BytesIn, iv.BytesOut = iv.Ops*objectBytes, iv.Ops*objectBytes/3
 	d.record(iv)
-	d.row(language, key, iv.Duration.Seconds())
+	d.row(arm, key, iv.Duration.Seconds())
 }
 
 func (d *fabric) record(iv results.Interval) {
-	if d.run.Latency[iv.Key] == nil {
-		d.run.Latency[iv.Key] = results.NewHistogram()
-	}
-	d.run.Latency[iv.Key].Merge(iv.Latency)
 	d.run.Intervals = append(d.run.Intervals, iv)
+	for _, metric := range []string{iv.Key.Metric, results.MetricResponse} { // a closed loop
+		k := iv.Key
+		k.Metric = metric
+		if d.run.Latency[k] == nil {
+			d.run.Latency[k] = results.NewHistogram()
+		}
+		d.run.Latency[k].Merge(iv.Latency)
+	}
 }
 
-func (d *fabric) row(language string, key results.Key, seconds float64) {
+func (d *fabric) row(arm results.Arm, key results.Key, seconds float64) {
 	h := d.run.Latency[key]
 	at := func(q float64) *float64 { return ptr(float64(h.ValueAtPercentile(q)) / 1e6) }
-	row := results.Row{Comm: key.Comm, Mode: key.Mode, Transform: key.Transform, Op: key.Op, Language: language,
-		Ops: h.TotalCount(), VerifiedPct: 100, Seconds: seconds, OpsPerS: float64(h.TotalCount()) / seconds,
-		MeanMs: ptr(h.Mean() / 1e6), P50Ms: at(50), P90Ms: at(90), P99Ms: at(99), P999Ms: at(99.9), MaxMs: at(100),
-		BytesIn: h.TotalCount() * objectBytes, BytesOut: h.TotalCount() * objectBytes / 3}
+	q := results.NewQuantiles(h, 0)
+	row := results.Row{Arm: arm, Op: key.Op, Samples: 1, Measured: results.Measured{
+		Intended:    h.TotalCount(),
+		Counts:      results.Counts{Ops: h.TotalCount(), BytesIn: h.TotalCount() * objectBytes, BytesOut: h.TotalCount() * objectBytes / 3},
+		VerifiedPct: 100, Seconds: seconds, OpsPerS: float64(h.TotalCount()) / seconds, Response: q, Service: q}}
 	row.MiBPerS = float64(row.BytesIn) / (1 << 20) / seconds
 	row.OutMiBPerS = row.MiBPerS / 3
 	for i, id := range d.run.Summary.Cluster.Targets {
@@ -132,12 +139,12 @@ func troubled() *results.Run {
 	s.Rows = s.Rows[:6]
 	s.Rows[1].Errors, s.Rows[1].VerifiedPct = 204, 99.997
 	bad := &s.Rows[5]
-	bad.P50Ms, bad.P90Ms, bad.P99Ms, bad.P999Ms, bad.MaxMs, bad.MeanMs = nil, nil, nil, nil, nil, nil
+	bad.Response, bad.Service = results.Quantiles{}, results.Quantiles{}
 	bad.Targets = nil
 	run.Errors = []results.ErrorClass{
-		{Transform: "tar-images", Comm: "hpull", Mode: "inline", Class: "timeout", Count: 200,
+		{Arm: "tar-images:hpull:inline", Class: "timeout", Count: 200,
 			Examples: []string{"GET shard-000017.tar: no answer within 5s | try *again*", "GET shard-000018.tar: no answer within 5s"}},
-		{Transform: "tar-images", Comm: "hpull", Mode: "inline", Class: "digest", Count: 4},
+		{Arm: "tar-images:hpull:inline", Class: "digest", Count: 4},
 	}
 	return run
 }
@@ -154,33 +161,36 @@ func hostile() *results.Run {
 	s.Load.Model, s.Dataset.Source = bad, bad
 	for i := range s.Rows {
 		row := &s.Rows[i]
-		row.Comm, row.Transform, row.Language, row.Op = bad+row.Comm, bad+row.Transform, bad, bad
+		row.Name, row.Comm, row.Transform, row.Language, row.Op = bad+row.Name, bad+row.Comm, bad+row.Transform, bad, bad
+		row.Size = bad
 		for j := range row.Targets {
 			row.Targets[j].ID += bad
 		}
 	}
 	for i := range run.Intervals {
 		k := &run.Intervals[i].Key
-		k.Comm, k.Transform, k.Op = bad+k.Comm, bad+k.Transform, bad
+		k.Arm, k.Op = bad+k.Arm, bad
 	}
 	latency := map[results.Key]*hdrhistogram.Histogram{}
 	for k, h := range run.Latency {
-		k.Comm, k.Transform, k.Op = bad+k.Comm, bad+k.Transform, bad
+		k.Arm, k.Op = bad+k.Arm, bad
 		latency[k] = h
 	}
 	run.Latency = latency
-	run.Errors = []results.ErrorClass{{Transform: bad, Comm: bad, Mode: bad, Class: bad, Count: 1, Examples: []string{bad}}}
+	run.Errors = []results.ErrorClass{{Arm: bad, Class: bad, Count: 1, Examples: []string{bad}}}
 	return run
 }
 
 // extreme has numbers at the ends of what summary.json can hold.
 func extreme() *results.Run {
 	run := &results.Run{Summary: results.Summary{Name: "extreme", Rows: []results.Row{{
-		Comm: "hpush", Mode: "inline", Transform: "t", Ops: math.MaxInt64, Errors: math.MaxInt64, VerifiedPct: 1e300,
-		Seconds: math.MaxFloat64, OpsPerS: math.MaxFloat64, P50Ms: ptr(5e-324), P90Ms: ptr(-1e300), P99Ms: ptr(math.MaxFloat64),
-		MaxMs: ptr(0), BytesIn: math.MinInt64, MiBPerS: math.MaxFloat64,
-		Targets: []results.Target{{ID: "t1", MiBPerS: math.MaxFloat64}, {ID: "t2", MiBPerS: -1}},
-	}}}}
+		Arm: results.Arm{Comm: "hpush", Mode: "inline", Transform: "t"}, Measured: results.Measured{
+			Counts: results.Counts{Ops: math.MaxInt64, Errors: math.MaxInt64, Shed: math.MaxInt64, BytesIn: math.MinInt64}, VerifiedPct: 1e300,
+			Seconds: math.MaxFloat64, OpsPerS: math.MaxFloat64,
+			Response: results.Quantiles{P50Ms: ptr(5e-324), P90Ms: ptr(-1e300), P99Ms: ptr(math.MaxFloat64), MaxMs: ptr(0)},
+			MiBPerS:  math.MaxFloat64,
+			Targets:  []results.Target{{ID: "t1", MiBPerS: math.MaxFloat64}, {ID: "t2", MiBPerS: -1}},
+		}}}}}
 	run.Summary.Dataset.Bytes = -1
 	return run
 }
@@ -203,6 +213,24 @@ func many() *results.Run {
 	return run
 }
 
+// open is an open loop that was shed from.
+func open() *results.Run {
+	run := demo()
+	run.Summary.Rows = run.Summary.Rows[:2]
+	run.Summary.Load = results.Load{Model: "open", Arrival: "poisson", Rate: 300, InFlight: 64, Workers: 16, WarmupS: 2, ForS: 10}
+	run.Summary.Trials = results.Trials{Planned: 3, Complete: 2}
+	for i := range run.Summary.Rows {
+		row := &run.Summary.Rows[i]
+		row.Put, row.Workers = "direct", 16
+		row.Shed, row.Unsent = 40*int64(i), int64(i)
+		row.Intended = row.Accounted()
+		row.Delay = results.Quantiles{Count: row.Ops, P99Ms: ptr(0.25)}
+		key := results.Key{Arm: row.Name, Op: row.Op, Phase: results.PhaseMeasure, Metric: results.MetricResponse}
+		row.Response = results.NewQuantiles(run.Latency[key], row.Late())
+	}
+	return run
+}
+
 func one() *results.Run {
 	run := demo()
 	run.Summary.Rows = run.Summary.Rows[:1]
@@ -213,7 +241,7 @@ func one() *results.Run {
 func runs() map[string]func() *results.Run {
 	return map[string]func() *results.Run{
 		"empty": func() *results.Run { return &results.Run{} },
-		"one":   one, "demo": demo, "troubled": troubled, "hostile": hostile, "extreme": extreme, "many": many,
+		"open":  open, "one": one, "demo": demo, "troubled": troubled, "hostile": hostile, "extreme": extreme, "many": many,
 	}
 }
 

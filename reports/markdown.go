@@ -40,7 +40,7 @@ func (r *Report) markdownTable(w io.Writer) {
 	var rows [][]string
 	for _, g := range r.Groups {
 		for _, l := range g.Lines {
-			rows = append(rows, append([]string{g.Name(), g.Mode}, l.Cells...))
+			rows = append(rows, append([]string{g.Name(), joined(g.Mode, g.Level)}, l.Cells...))
 		}
 	}
 	markdownTable(w, append([]string{"transform", "mode"}, r.Columns...), 3, rows)
@@ -53,10 +53,10 @@ func (r *Report) markdownErrors(w io.Writer) {
 	fmt.Fprintf(w, "\n## Errors\n\n")
 	var rows [][]string
 	for _, e := range r.Run.Errors {
-		rows = append(rows, []string{clean(e.Transform), clean(e.Comm), clean(e.Mode), clean(e.Class),
+		rows = append(rows, []string{clean(e.Arm), clean(e.Class),
 			clean(firstOf(e.Examples)), humanize.Comma(e.Count)})
 	}
-	markdownTable(w, []string{"transform", "comm", "mode", "class", "first example", "count"}, 5, rows)
+	markdownTable(w, []string{"arm", "class", "first example", "count"}, 3, rows)
 }
 
 func firstOf(all []string) string {

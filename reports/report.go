@@ -50,6 +50,7 @@ type Group struct {
 	Transform string
 	Language  string
 	Mode      string
+	Level     string // of further factors, such as "64KiB direct"
 	Op        string
 	Lines     []Line
 }
@@ -63,8 +64,8 @@ type Line struct {
 // Title names the group, such as "md5 (python), offline". The operation is named
 // where it is not the transforming one, which a mix has beside others.
 func (g Group) Title() string {
-	title := g.Name() + ", " + g.Mode
-	if g.Transform != "none" && (g.Op == "get" || g.Op == "put") {
+	title := g.Name() + ", " + joined(g.Mode, g.Level)
+	if g.Transform != "none" && g.Op != "get-etl" && g.Op != "etl-object" {
 		title += ", " + g.Op
 	}
 	return title
@@ -83,12 +84,16 @@ func (g Group) Name() string {
 
 // Build makes the report of a run. It keeps the run and changes nothing in it.
 func Build(run *results.Run) *Report {
+	open := run.Summary.Load.Model == "open"
 	r := &Report{
 		Run:   run,
 		Title: clean(run.Summary.Name),
 		Columns: []string{"comm", "ops", "errors", "verified %", "ops/s",
 			"p50 ms", "p90 ms", "p99 ms", "max ms", "MiB/s", "MiB/s per target"},
-		Groups: groups(run.Summary.Rows),
+		Groups: groups(run.Summary.Rows, open),
+	}
+	if open {
+		r.Columns = append(r.Columns, openColumns()...)
 	}
 	t := count(run.Summary.Rows)
 	r.Warnings = warnings(run.Summary, t)
@@ -100,34 +105,72 @@ func Build(run *results.Run) *Report {
 
 // groups puts the communication types of each transform and mode together,
 // keeping the order in which they first appear.
-func groups(rows []results.Row) []Group {
+func groups(rows []results.Row, open bool) []Group {
 	var gs []Group
-	place := map[[4]string]int{}
+	place := map[rowKey]int{}
 	for _, row := range rows {
-		key := [4]string{row.Transform, row.Language, row.Mode, row.Op}
+		key := keyOf(row)
+		key.Comm, key.Language = "", row.Language
 		i, ok := place[key]
 		if !ok {
 			i = len(gs)
 			place[key] = i
-			gs = append(gs, Group{Transform: clean(row.Transform), Language: clean(row.Language), Mode: clean(row.Mode), Op: clean(row.Op)})
+			gs = append(gs, Group{Transform: clean(row.Transform), Language: clean(row.Language), Mode: clean(row.Mode),
+				Level: clean(level(row.Arm)), Op: clean(row.Op)})
 		}
-		gs[i].Lines = append(gs[i].Lines, Line{Row: row, Cells: cells(row)})
+		gs[i].Lines = append(gs[i].Lines, Line{Row: row, Cells: cells(row, open)})
 	}
 	return gs
 }
 
-func cells(row results.Row) []string {
-	p99 := orNotTold(row.P99Ms)
+func cells(row results.Row, open bool) []string {
+	p99 := quantile(row.Response, row.Response.P99Ms)
 	if fewForP99(row) {
 		p99 += "*"
 	}
-	return []string{clean(row.Comm), humanize.Comma(row.Ops), humanize.Comma(row.Errors),
+	list := []string{clean(row.Comm), humanize.Comma(row.Ops), humanize.Comma(row.Errors),
 		percent(row.VerifiedPct), number(row.OpsPerS),
-		orNotTold(row.P50Ms), orNotTold(row.P90Ms), p99, orNotTold(row.MaxMs),
+		quantile(row.Response, row.Response.P50Ms), quantile(row.Response, row.Response.P90Ms), p99, quantile(row.Response, row.Response.MaxMs),
 		number(row.MiBPerS), perTarget(row.Targets)}
+	if open {
+		list = append(list, orNotTold(row.Service.P99Ms), orNotTold(row.Delay.P99Ms), humanize.Comma(row.Shed), humanize.Comma(row.Unsent))
+	}
+	return list
 }
 
-func fewForP99(row results.Row) bool { return row.P99Ms != nil && row.Ops < enoughForP99 }
+// openColumns are what an open loop tells besides.
+func openColumns() []string { return []string{"service p99", "delay p99", "shed", "unsent"} }
+
+// infinite stands for a percentile among operations that were never served.
+const infinite = "inf"
+
+// quantile prints one of q's numbers.
+func quantile(q results.Quantiles, v *float64) string {
+	if v == nil && q.Infinite > 0 {
+		return infinite
+	}
+	return orNotTold(v)
+}
+
+func fewForP99(row results.Row) bool { return row.Response.P99Ms != nil && row.Ops < enoughForP99 }
+
+// level names the levels of an arm's factors beside transform, communication
+// type and mode.
+func level(a results.Arm) string {
+	workers, replica := "", ""
+	if a.Workers > 0 {
+		workers = plural(a.Workers, "worker")
+	}
+	if a.Replica > 0 {
+		replica = fmt.Sprintf("#%d", a.Replica)
+	}
+	return joined(a.Size, a.Put, a.Argument, workers, replica)
+}
+
+// joined puts spaces between what is not empty.
+func joined(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
+}
 
 // perTarget is "11.2 / 10.9 / 12.0", or "9.80–12.0" for more than a few.
 func perTarget(targets []results.Target) string {
@@ -149,6 +192,8 @@ func perTarget(targets []results.Target) string {
 // totals are sums over all rows.
 type totals struct {
 	ops, errors int64
+	intended    int64
+	unserved    int64   // shed, or not sent
 	verified    float64 // operations
 	seconds     float64
 	unverified  int // rows below 100 %
@@ -159,6 +204,8 @@ func count(rows []results.Row) totals {
 	for _, row := range rows {
 		t.ops += row.Ops
 		t.errors += row.Errors
+		t.intended += row.Intended
+		t.unserved += row.Shed + row.Unsent
 		t.verified += float64(row.Ops) * row.VerifiedPct / 100
 		t.seconds += row.Seconds
 		if row.VerifiedPct < 100 {
@@ -191,6 +238,10 @@ func warnings(s results.Summary, t totals) []string {
 		w = append(w, fmt.Sprintf("%s of %s operations failed (%s %%): latencies and rates are of the others.",
 			humanize.Comma(t.errors), humanize.Comma(t.ops+t.errors), number(share)))
 	}
+	if t.unserved > 0 {
+		w = append(w, fmt.Sprintf("%s of %s intended operations were never sent: they count as infinitely late in the percentiles.",
+			humanize.Comma(t.unserved), humanize.Comma(t.intended)))
+	}
 	if t.unverified > 0 {
 		w = append(w, fmt.Sprintf("%d of %s verified less than 100 %%: their other outputs were not compared, or differed.",
 			t.unverified, plural(len(s.Rows), "row")))
@@ -204,6 +255,10 @@ func facts(s results.Summary, t totals) []Fact {
 		begun = s.Started.UTC().Format("2006-01-02 15:04:05 MST")
 		took = "took " + s.Finished.Sub(s.Started).Round(time.Second).String()
 	}
+	blocks := ""
+	if s.Trials.Planned > 1 {
+		blocks = fmt.Sprintf(" in each of %s", plural(s.Trials.Complete, "block"))
+	}
 	sync := ""
 	if s.Cluster.Sync != "" {
 		sync = "sync " + s.Cluster.Sync
@@ -212,10 +267,18 @@ func facts(s results.Summary, t totals) []Fact {
 		{"run", known(s.Name, fmt.Sprintf("seed %d", s.Seed), begun, took)},
 		{"cluster", known(s.Cluster.Kind, plural(s.Cluster.Proxies, "proxy node"), plural(len(s.Cluster.Targets), "target"), sync)},
 		{"dataset", known(s.Dataset.Source, plural(s.Dataset.Objects, "object"), humanize.IBytes(uint64(max(s.Dataset.Bytes, 0))))},
-		{"load", known(s.Load.Model, plural(s.Load.Workers, "worker"), exact(s.Load.WarmupS)+" s warm-up",
-			exact(s.Load.ForS)+" s per inline arm", number(t.seconds)+" s measured in all")},
+		{"load", known(append(loadFacts(s.Load), exact(s.Load.WarmupS)+" s warm-up",
+			exact(s.Load.ForS)+" s per inline arm"+blocks, number(t.seconds)+" s measured in all")...)},
 		{"verified", fmt.Sprintf("%s %% of %s operations, %s errors", percent(t.verifiedPct()), humanize.Comma(t.ops), humanize.Comma(t.errors))},
 	}
+}
+
+// loadFacts say how requests were issued.
+func loadFacts(l results.Load) []string {
+	if l.Model != "open" {
+		return []string{l.Model, plural(l.Workers, "worker")}
+	}
+	return []string{l.Model, l.Arrival, number(l.Rate) + "/s", fmt.Sprintf("at most %d in flight", l.InFlight), plural(l.Workers, "worker")}
 }
 
 // known lists what is not empty.
@@ -249,9 +312,13 @@ func howTo(s results.Summary) []string {
 	if len(s.Rows) == 0 {
 		return nil
 	}
+	times := "ms: inline, from sending a request to its last byte;"
+	if s.Load.Model == "open" {
+		times = "ms: from when a request was due to its last byte (service: from when it was sent);"
+	}
 	lines := []string{
 		"MiB/s is source bytes over measured time, whatever size the output has" + targetOrder(s.Rows),
-		"ms: inline, from sending a request to its last byte; offline, per object from read to stored, as targets record it.",
+		times + " offline, per object from read to stored, as targets record it.",
 		"verified: the share of operations whose whole output was compared with the expected one and equal.",
 	}
 	return append(lines, "One run: small differences may be noise. Repeat it, then: etlbench compare BASE OTHER")

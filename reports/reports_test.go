@@ -37,7 +37,7 @@ func golden(t *testing.T, name, got string) {
 }
 
 func TestGolden(t *testing.T) {
-	for _, name := range []string{"demo", "troubled", "empty", "many"} {
+	for _, name := range []string{"demo", "troubled", "empty", "many", "open"} {
 		run := runs()[name]()
 		golden(t, name+".txt", render(t, reports.WriteText, run))
 		golden(t, name+".md", render(t, reports.WriteMarkdown, run))
@@ -86,7 +86,7 @@ func TestOutputsAgree(t *testing.T) {
 				require.Contains(t, text, strings.Join(l.Cells, " "))
 				require.Contains(t, md, "| "+strings.ReplaceAll(strings.Join(l.Cells, " | "), "*", `\*`)+" |")
 				require.Contains(t, page, `<th scope="row">`+l.Cells[0]+"</th><td>"+strings.Join(l.Cells[1:], "</td><td>")+"</td>")
-				for column, at := range map[string]int{"ops_per_s": 4, "p50_ms": 5, "p90_ms": 6, "p99_ms": 7, "max_ms": 8, "mib_per_s": 9} {
+				for column, at := range map[string]int{"ops_per_s": 4, "response_p50_ms": 5, "response_p90_ms": 6, "response_p99_ms": 7, "response_max_ms": 8, "mib_per_s": 9} {
 					sameAtPrecision(t, rows[i-1][column], l.Cells[at])
 				}
 			}
@@ -102,8 +102,21 @@ func sameAsSummary(t *testing.T, row results.Row, line map[string]string) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	require.NoError(t, d.Decode(&want))
-	delete(want, "targets")
-	require.Len(t, line, len(want))
+	for _, list := range []string{"targets", "phases", "resources"} {
+		delete(want, list)
+	}
+	for _, q := range []string{"response", "service", "delay", "ttfb"} {
+		for n, v := range want[q].(map[string]any) {
+			want[q+"_"+n] = v
+		}
+		delete(want, q)
+	}
+	require.GreaterOrEqual(t, len(line), len(want))
+	for name, v := range line {
+		if _, ok := want[name]; !ok {
+			require.Contains(t, []string{"", "0"}, v, "%s is left out of the JSON", name)
+		}
+	}
 	for name, v := range want {
 		switch v := v.(type) {
 		case nil:
@@ -223,6 +236,8 @@ func TestWriteFolder(t *testing.T) {
 	require.NoError(t, err)
 	for _, iv := range run.Intervals {
 		require.NoError(t, w.Interval(iv))
+		iv.Key.Metric = results.MetricResponse
+		require.NoError(t, w.Interval(iv))
 	}
 	require.NoError(t, w.Finish(run.Summary, nil))
 	run.Dir = dir
@@ -246,8 +261,8 @@ func TestCompare(t *testing.T) {
 	other.Dir, third.Dir = "runs/other", "runs/third"
 	other.Summary.Seed, other.Summary.Load.Workers, other.Summary.Dataset.Objects = 7, 16, 241
 	rows := other.Summary.Rows
-	rows[0].P50Ms, rows[0].MiBPerS = ptr(*rows[0].P50Ms*1.5), rows[0].MiBPerS*0.5
-	rows[1].P99Ms = nil
+	rows[0].Response.P50Ms, rows[0].MiBPerS = ptr(*rows[0].Response.P50Ms*1.5), rows[0].MiBPerS*0.5
+	rows[1].Response.P99Ms = nil
 	rows[2].Comm = "ws"
 	rows[3].MiBPerS = 0
 	third.Summary.Rows = third.Summary.Rows[:2]

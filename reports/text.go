@@ -113,8 +113,7 @@ func (r *Report) textErrors(w io.Writer) {
 	}
 	fmt.Fprintf(w, "\nErrors\n")
 	for _, e := range r.Run.Errors {
-		fmt.Fprintf(w, "  %s × %s: %s, %s, %s\n",
-			humanize.Comma(e.Count), clean(e.Class), clean(e.Transform), clean(e.Comm), clean(e.Mode))
+		fmt.Fprintf(w, "  %s × %s: %s\n", humanize.Comma(e.Count), clean(e.Class), clean(e.Arm))
 		if len(e.Examples) > 0 {
 			fmt.Fprintf(w, "      %s\n", short(e.Examples[0], exampleWidth))
 		}

@@ -32,7 +32,7 @@ func ParseWith(name string, data []byte, sets []string) (*Scenario, error) {
 	s := defaults(strings.TrimSuffix(strings.TrimSuffix(path.Base(name), ".yaml"), ".yml"))
 	d.schema = schema(s)
 	d.section(d.schema, "", root)
-	s.fillDataset(d.has)
+	s.fill(d.has)
 	if root.kind == kindMap {
 		for _, p := range s.problems() {
 			d.locate(p)
@@ -55,9 +55,12 @@ type decoder struct {
 // fields of its own.
 type field struct {
 	key  string
-	read func(d *decoder, path string, n *node)
+	read read
 	sub  []field
 }
+
+// read puts the value of n, which stands at path, where it belongs.
+type read func(d *decoder, path string, n *node)
 
 // schema is the file's shape, with s as the place to put the values.
 func schema(s *Scenario) []field {
@@ -75,38 +78,63 @@ func schema(s *Scenario) []field {
 			{key: "dir", read: text(&s.Dataset.Dir)},
 			{key: "objects", read: count(&s.Dataset.Objects)},
 			{key: "size", read: size(&s.Dataset.Size)},
+			{key: "max-bytes", read: unit(&s.Dataset.MaxBytes)},
 			{key: "compressible", read: number(&s.Dataset.Compressible)},
 		}},
 		{key: "transforms", read: list(&s.Transforms)},
 		{key: "arms", sub: []field{
 			{key: "comm", read: list(&s.Arms.Comm)},
 			{key: "mode", read: list(&s.Arms.Mode)},
+			{key: "size", read: listOf(&s.Arms.Size, func(v *Bytes) read { return unit(v) })},
+			{key: "put", read: list(&s.Arms.Put)},
+			{key: "stream", read: list(&s.Arms.Stream)},
+			{key: "workers", read: listOf(&s.Arms.Workers, integer)},
+			{key: "replicas", read: integer(&s.Arms.Replicas)},
 		}},
 		{key: "load", sub: []field{
 			{key: "model", read: text(&s.Load.Model)},
+			{key: "arrival", read: text(&s.Load.Arrival)},
+			{key: "rate", read: unit(&s.Load.Rate)},
+			{key: "stages", read: listOf(&s.Load.Stages, stage)},
+			{key: "trace", read: text(&s.Load.Trace)},
+			{key: "in-flight", read: integer(&s.Load.InFlight)},
 			{key: "workers", read: integer(&s.Load.Workers)},
 			{key: "timeout", read: unit(&s.Load.Timeout)},
+			{key: "keys", sub: []field{
+				{key: "dist", read: text(&s.Load.Keys.Dist)},
+				{key: "s", read: number(&s.Load.Keys.S)},
+				{key: "hot", read: unit(&s.Load.Keys.Hot)},
+				{key: "ops", read: unit(&s.Load.Keys.Ops)},
+			}},
 			{key: "mix", read: weights(&s.Load.Mix)},
+			{key: "think", read: unit(&s.Load.Think)},
+			{key: "epochs", read: integer(&s.Load.Epochs)},
 		}},
 		{key: "phases", sub: []field{
 			{key: "warmup", read: unit(&s.Phases.Warmup)},
+			{key: "max", read: unit(&s.Phases.Max)},
 			{key: "measure", read: unit(&s.Phases.Measure)},
 		}},
-		{key: "verify", sub: []field{
-			{key: "content", read: text(&s.Verify.Content)},
+		{key: "trials", sub: []field{
+			{key: "blocks", read: integer(&s.Trials.Blocks)},
+			{key: "order", read: text(&s.Trials.Order)},
+			{key: "redeploy-every", read: integer(&s.Trials.RedeployEvery)},
+			{key: "stop-at", sub: []field{
+				{key: "metric", read: text(&s.Trials.StopAt.Metric)},
+				{key: "half-width", read: unit(&s.Trials.StopAt.HalfWidth)},
+			}},
 		}},
+		{key: "verify", sub: []field{
+			{key: "content", read: text((*string)(&s.Verify.Content))},
+		}},
+		{key: "collect", sub: []field{
+			{key: "cgroups", read: list(&s.Collect.Cgroups)},
+			{key: "interval", read: unit(&s.Collect.Interval)},
+			{key: "phases", read: text((*string)(&s.Collect.Phases))},
+		}},
+		{key: "faults", read: listOf(&s.Faults, fault)},
+		{key: "gates", read: listOf(&s.Gates, gate)},
 		{key: "outputs", read: list(&s.Outputs)},
-	}
-}
-
-// fillDataset puts in the defaults that depend on the kind.
-func (s *Scenario) fillDataset(given func(path string) bool) {
-	d := &s.Dataset
-	if d.Kind != KindFolder && !given("dataset.objects") {
-		d.Objects = 64
-	}
-	if d.Kind == KindGenerated && !given("dataset.size") {
-		d.Size = Size{Dist: DistConst, Value: 64 << 10}
 	}
 }
 
@@ -226,7 +254,7 @@ func (d *decoder) want(path string, n *node, what string, kinds ...nodeKind) boo
 	return false
 }
 
-func text(to *string) func(*decoder, string, *node) {
+func text(to *string) read {
 	return func(d *decoder, path string, n *node) {
 		switch n.kind {
 		case kindInt, kindFloat, kindBool:
@@ -239,7 +267,10 @@ func text(to *string) func(*decoder, string, *node) {
 	}
 }
 
-func list(to *[]string) func(*decoder, string, *node) {
+func list(to *[]string) read { return listOf(to, text) }
+
+// listOf reads a list whose items are read by each.
+func listOf[T any](to *[]T, each func(*T) read) read {
 	return func(d *decoder, path string, n *node) {
 		if !d.want(path, n, "a list, written [a, b]", kindList) {
 			return
@@ -248,17 +279,62 @@ func list(to *[]string) func(*decoder, string, *node) {
 		for i, item := range n.items {
 			at := fmt.Sprintf("%s[%d]", path, i)
 			d.at[at] = item.pos
-			var s string
+			var v T
 			if d.filled(at, item) {
-				text(&s)(d, at, item)
+				each(&v)(d, at, item)
 			}
-			*to = append(*to, s)
+			*to = append(*to, v)
 		}
 	}
 }
 
+// section reads a map of the keys that fields makes.
+func section(fields []field) read {
+	return func(d *decoder, path string, n *node) { d.section(fields, path, n) }
+}
+
+func share(to *Share) read {
+	return section([]field{{key: "size", read: unit(&to.Size)}, {key: "weight", read: integer(&to.Weight)}})
+}
+
+func stage(to *Stage) read {
+	return func(d *decoder, path string, n *node) {
+		d.section([]field{
+			{key: "to", read: unit(&to.To)},
+			{key: "over", read: unit(&to.Over)},
+			{key: "hold", read: unit(&to.Hold)},
+		}, path, n)
+		ramp, hold := d.has(path+".to") && d.has(path+".over"), d.has(path+".hold")
+		if ramp == hold || hold && (d.has(path+".to") || d.has(path+".over")) {
+			d.problem(n.pos, path, "is no stage (write {to: 500/s, over: 10s} or {hold: 30s})")
+		}
+	}
+}
+
+func fault(to *Fault) read {
+	return section([]field{
+		{key: "at", read: unit(&to.At)},
+		{key: "kill", read: text(&to.Kill)},
+		{key: "throttle", read: text(&to.Throttle)},
+		{key: "cpu", read: unit(&to.CPU)},
+		{key: "delay", read: unit(&to.Delay)},
+		{key: "drop", read: unit(&to.Drop)},
+		{key: "on", read: text(&to.On)},
+		{key: "for", read: unit(&to.For)},
+		{key: "count", read: integer(&to.Count)},
+	})
+}
+
+func gate(to *Gate) read {
+	return section([]field{
+		{key: "on", read: text(&to.On)},
+		{key: "is", read: text(&to.Is)},
+		{key: "abort-after", read: unit(&to.AbortAfter)},
+	})
+}
+
 // scalar reads values of the given kinds, which what describes, with parse.
-func scalar[T any](to *T, parse func(string) (T, error), what string, kinds ...nodeKind) func(*decoder, string, *node) {
+func scalar[T any](to *T, parse func(string) (T, error), what string, kinds ...nodeKind) read {
 	return func(d *decoder, path string, n *node) {
 		if !d.want(path, n, what, kinds...) {
 			return
@@ -269,25 +345,25 @@ func scalar[T any](to *T, parse func(string) (T, error), what string, kinds ...n
 	}
 }
 
-func integer(to *int) func(*decoder, string, *node) {
+func integer(to *int) read {
 	return scalar(to, parseInt, "a whole number", kindInt)
 }
 
-func seed(to *uint64) func(*decoder, string, *node) {
+func seed(to *uint64) read {
 	return scalar(to, parseSeed, "a whole number", kindInt)
 }
 
-func count(to *int) func(*decoder, string, *node) {
+func count(to *int) read {
 	return scalar(to, parseCount, "a count, like 500, 20k or 1M", kindInt, kindText)
 }
 
-func number(to *float64) func(*decoder, string, *node) {
+func number(to *float64) read {
 	return scalar(to, parseNumber, "a number", kindInt, kindFloat)
 }
 
 // unit reads durations and sizes. Bare numbers get here too, so that the
 // message is about the unit and not about the kind of value.
-func unit(to encoding.TextUnmarshaler) func(*decoder, string, *node) {
+func unit(to encoding.TextUnmarshaler) read {
 	return func(d *decoder, path string, n *node) {
 		if d.want(path, n, "a value with its unit", kindText, kindInt, kindFloat) {
 			d.failed(path, n, to.UnmarshalText([]byte(n.text)))
@@ -295,7 +371,7 @@ func unit(to encoding.TextUnmarshaler) func(*decoder, string, *node) {
 	}
 }
 
-func size(to *Size) func(*decoder, string, *node) {
+func size(to *Size) read {
 	return func(d *decoder, path string, n *node) {
 		if n.kind != kindMap {
 			*to = Size{Dist: DistConst}
@@ -308,6 +384,11 @@ func size(to *Size) func(*decoder, string, *node) {
 			{key: "value", read: unit(&to.Value)},
 			{key: "min", read: unit(&to.Min)},
 			{key: "max", read: unit(&to.Max)},
+			{key: "median", read: unit(&to.Median)},
+			{key: "sigma", read: number(&to.Sigma)},
+			{key: "alpha", read: number(&to.Alpha)},
+			{key: "of", read: listOf(&to.Of, share)},
+			{key: "file", read: text(&to.File)},
 		}, path, n)
 		for _, key := range sizeKeys(to.Dist) {
 			if !d.has(join(path, key)) {
@@ -324,11 +405,19 @@ func sizeKeys(dist string) []string {
 		return []string{"value"}
 	case DistUniform:
 		return []string{"min", "max"}
+	case DistLognormal:
+		return []string{"median", "sigma", "min", "max"}
+	case DistPareto:
+		return []string{"alpha", "min"}
+	case DistWeighted:
+		return []string{"of"}
+	case DistTrace:
+		return []string{"file"}
 	}
 	return nil
 }
 
-func weights(to *map[string]int) func(*decoder, string, *node) {
+func weights(to *map[string]int) read {
 	return func(d *decoder, path string, n *node) {
 		*to = map[string]int{}
 		d.keys(path, n, func(e entry, at string) {

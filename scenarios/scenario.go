@@ -14,16 +14,36 @@
 //	dataset.kind       generated
 //	dataset.objects    64 (kind folder: as many as it has files)
 //	dataset.size       64KiB (kind generated)
+//	dataset.max-bytes  none
 //	dataset.compressible  0
 //	arms.comm          [hpush, hpull, hrev, io]
-//	arms.mode          [inline]
+//	arms.mode          [inline] ([offline] when load.model is offline)
+//	arms.size, arms.put, arms.stream, arms.workers  no factors
+//	arms.replicas      1
 //	load.model         closed
-//	load.workers       8
+//	load.workers       8 (model open: as load.in-flight)
 //	load.timeout       30s
 //	load.mix           {get-etl: 1}
-//	phases.warmup      1s
-//	phases.measure     10s
+//	load.keys          {dist: uniform}
+//	load.think         0s (models closed and epoch)
+//	load.epochs        1 (model epoch)
+//	load.arrival       constant (model open, as all below)
+//	load.rate          none: required unless there are stages or a trace
+//	load.stages        none
+//	load.trace         none
+//	load.in-flight     512
+//	phases.warmup      1s (0s with load.stages or load.trace)
+//	phases.max         20s (with warmup: auto)
+//	phases.measure     10s (models closed and open, the latter with load.rate)
+//	trials.blocks      1
+//	trials.order       interleaved-random
+//	trials.redeploy-every  0: never
+//	trials.stop-at     none
 //	verify.content     all
+//	collect.cgroups    [client, proxy, target, transformer]
+//	collect.interval   1s
+//	collect.phases     all
+//	faults, gates      none
 //	outputs            [text, json, md, csv, html]
 //
 // The built-in files (see [Names]) are meant to be copied.
@@ -31,13 +51,6 @@ package scenarios
 
 // APIVersion is the only value of a scenario's apiVersion.
 const APIVersion = "etlbench/v1"
-
-// Operations of a load's mix.
-const (
-	OpGetETL = "get-etl" // GET through a transform
-	OpGet    = "get"     // plain GET of a source object
-	OpPut    = "put"     // PUT of an object
-)
 
 // Kinds of a dataset.
 const (
@@ -54,14 +67,12 @@ const (
 
 // Distributions of a [Size].
 const (
-	DistConst   = "const"
-	DistUniform = "uniform"
-)
-
-// Values of verify.content.
-const (
-	VerifyAll = "all"
-	VerifyOff = "off"
+	DistConst     = "const"
+	DistUniform   = "uniform"
+	DistLognormal = "lognormal"
+	DistPareto    = "pareto"
+	DistWeighted  = "weighted"
+	DistTrace     = "trace"
 )
 
 // Scenario is one scenario file, checked and with its defaults filled in.
@@ -88,10 +99,18 @@ type Scenario struct {
 	Load Load `yaml:"load"`
 	// Phases of every inline arm.
 	Phases Phases `yaml:"phases"`
+	// Trials say how often and in which order arms are measured.
+	Trials Trials `yaml:"trials"`
 	// Verify says how much of the output is checked.
 	Verify Verify `yaml:"verify"`
-	// Outputs are what a run writes, of text, json, md, csv and html.
-	// Default: all five.
+	// Collect says what is recorded beside the times of operations.
+	Collect Collect `yaml:"collect"`
+	// Faults are injected while an arm is measured. Default none.
+	Faults []Fault `yaml:"faults,omitempty"`
+	// Gates are what a run must satisfy. Default none.
+	Gates []Gate `yaml:"gates,omitempty"`
+	// Outputs are what a run writes, of text, json, md, csv, html, hlog, hgrm
+	// and bench. Default: the first five.
 	Outputs []string `yaml:"outputs,flow"`
 }
 
@@ -120,80 +139,68 @@ type Dataset struct {
 	// of kind pictures 1 to 1000. Default 64. Zero and refused with kind
 	// folder.
 	Objects int `yaml:"objects,omitempty"`
-	// Size is the objects' size; kind generated only. Default 64KiB.
+	// Size is the objects' size; kind generated only. Default 64KiB. With
+	// arms.size it is not used, and refused.
 	Size Size `yaml:"size,omitzero"`
+	// MaxBytes bounds the bytes of all objects of a size class of arms.size:
+	// a class has fewer objects than Objects, but one at least, where they
+	// would be more. Default 0: no bound.
+	MaxBytes Bytes `yaml:"max-bytes,omitempty"`
 	// Compressible is the share of each block of 4 KiB that is zeros, 0 to 1;
 	// kind generated only. Default 0.
 	Compressible float64 `yaml:"compressible,omitempty"`
 }
 
 // Size is a distribution of object sizes, in bytes. In a file it is a size
-// ("64KiB") or {dist: uniform, min: 1KiB, max: 1MiB}. One object has at most
-// 512GiB and may be empty.
+// ("64KiB") or a map of the distribution's own keys, such as {dist: uniform,
+// min: 1KiB, max: 1MiB}. One object has at most 512GiB and may be empty.
 type Size struct {
-	Dist  string `yaml:"dist"`  // "const" or "uniform"
-	Value Bytes  `yaml:"value"` // const
-	Min   Bytes  `yaml:"min"`   // uniform, inclusive
-	Max   Bytes  `yaml:"max"`   // uniform, inclusive
+	Dist  string // DistConst …
+	Value Bytes  // const
+	// Min and Max are bounds, both included: required of uniform and
+	// lognormal. A pareto has at least Min, and at most Max where it is given.
+	Min, Max Bytes
+	Median   Bytes   // lognormal, above zero
+	Sigma    float64 // lognormal: standard deviation of ln(size), above 0 to 10
+	Alpha    float64 // pareto: P(size > x) = (min/x)^alpha, above 0 to 100
+	Of       []Share // weighted
+	// File has one size a line ("64KiB"), and objects have those sizes in
+	// turn; empty lines and those that begin with # are passed over.
+	File string // trace
 }
 
-// Arms are the combinations that a run compares: every transform through
-// every communication type in every mode.
-type Arms struct {
-	// Comm are communication types: lower-case letters and digits, opaque
-	// here, each once. Default [hpush, hpull, hrev, io].
-	Comm []string `yaml:"comm,flow"`
-	// Mode is "inline", "offline" or both. Default [inline].
-	Mode []string `yaml:"mode,flow"`
-}
-
-// Load says how requests are issued.
-type Load struct {
-	// Model is "closed": each worker sends its next request when the one
-	// before is answered. The default, and the only one so far.
-	Model string `yaml:"model"`
-	// Workers is how many requests are under way at once, 1 to 100,000.
-	// Default 8.
-	Workers int `yaml:"workers"`
-	// Timeout of one request, redirects included; above zero. Default 30s.
-	Timeout Duration `yaml:"timeout"`
-	// Mix gives get-etl, get and put relative weights of 0 to 1,000,000, not
-	// all zero. A given mix replaces the default, {get-etl: 1}.
-	Mix map[string]int `yaml:"mix,flow"`
-}
-
-// Phases of every inline arm.
-type Phases struct {
-	// Warmup is not counted; zero skips it. Default 1s.
-	Warmup Duration `yaml:"warmup"`
-	// Measure is the counted time, above zero. Default 10s.
-	Measure Duration `yaml:"measure"`
+// Share is one size of a weighted distribution.
+type Share struct {
+	Size   Bytes `yaml:"size"`
+	Weight int   `yaml:"weight"` // relative, 0 to 1,000,000
 }
 
 // Verify says how much of the output is compared with what the transform
 // should have given.
 type Verify struct {
-	// Content is "all" (the default) or "off".
-	Content string `yaml:"content"`
+	// Content is "all" (the default), "sample N%" (of the operations, the same
+	// ones in every run; of the others the size), "size" or "off".
+	Content Sampling `yaml:"content"`
 }
 
-// defaults is a scenario where nothing is said. Dataset's defaults that
-// depend on its kind are left to fillDataset.
+// defaults is a scenario where nothing is said. Defaults that depend on what
+// is said are left to fill.
 func defaults(name string) *Scenario {
 	return &Scenario{
 		Name:    name,
 		Seed:    1,
 		Target:  Target{Bucket: "ais://etlbench-src", Targets: 3},
 		Dataset: Dataset{Kind: KindGenerated},
-		Arms:    Arms{Comm: []string{"hpush", "hpull", "hrev", "io"}, Mode: []string{ModeInline}},
+		Arms:    Arms{Comm: []string{"hpush", "hpull", "hrev", "io"}, Mode: []string{ModeInline}, Replicas: 1},
 		Load: Load{
-			Model:   "closed",
-			Workers: 8,
+			Model:   ModelClosed,
 			Timeout: Duration(30e9),
 			Mix:     map[string]int{OpGetETL: 1},
+			Keys:    Keys{Dist: KeysUniform},
 		},
-		Phases:  Phases{Warmup: Duration(1e9), Measure: Duration(10e9)},
-		Verify:  Verify{Content: VerifyAll},
+		Trials:  Trials{Blocks: 1, Order: OrderInterleaved},
+		Verify:  Verify{Content: SampleAll},
+		Collect: Collect{Cgroups: []string{"client", "proxy", "target", "transformer"}, Interval: Duration(1e9), Phases: SampleAll},
 		Outputs: []string{"text", "json", "md", "csv", "html"},
 	}
 }

@@ -35,18 +35,22 @@ func minimalScenario() *scenarios.Scenario {
 			Size:    scenarios.Size{Dist: "const", Value: 64 << 10},
 		},
 		Transforms: []string{"md5"},
-		Arms:       scenarios.Arms{Comm: []string{"hpush", "hpull", "hrev", "io"}, Mode: []string{"inline"}},
+		Arms:       scenarios.Arms{Comm: []string{"hpush", "hpull", "hrev", "io"}, Mode: []string{"inline"}, Replicas: 1},
 		Load: scenarios.Load{
 			Model:   "closed",
 			Workers: 8,
 			Timeout: scenarios.Duration(30 * time.Second),
 			Mix:     map[string]int{"get-etl": 1},
+			Keys:    scenarios.Keys{Dist: "uniform"},
 		},
 		Phases: scenarios.Phases{
-			Warmup:  scenarios.Duration(time.Second),
+			Warmup:  scenarios.Warmup(time.Second),
 			Measure: scenarios.Duration(10 * time.Second),
 		},
-		Verify:  scenarios.Verify{Content: "all"},
+		Trials: scenarios.Trials{Blocks: 1, Order: "interleaved-random"},
+		Verify: scenarios.Verify{Content: "all"},
+		Collect: scenarios.Collect{Cgroups: []string{"client", "proxy", "target", "transformer"},
+			Interval: scenarios.Duration(time.Second), Phases: "all"},
 		Outputs: []string{"text", "json", "md", "csv", "html"},
 	}
 }
@@ -97,6 +101,71 @@ func TestParse(t *testing.T) {
 		{"warmup zero", "phases: {warmup: 0s}", func(s *S) { s.Phases.Warmup = 0 }},
 		{"measure", "phases: {measure: 250ms}", func(s *S) { s.Phases.Measure = scenarios.Duration(250 * time.Millisecond) }},
 		{"verify", "verify: {content: off}", func(s *S) { s.Verify.Content = "off" }},
+		{"lognormal", "dataset: {size: {dist: lognormal, median: 64KiB, sigma: 1.5, min: 1KiB, max: 16MiB}}", func(s *S) {
+			s.Dataset.Size = scenarios.Size{Dist: "lognormal", Median: 64 << 10, Sigma: 1.5, Min: 1 << 10, Max: 16 << 20}
+		}},
+		{"pareto", "dataset: {size: {dist: pareto, alpha: 1.2, min: 1KiB}}", func(s *S) {
+			s.Dataset.Size = scenarios.Size{Dist: "pareto", Alpha: 1.2, Min: 1 << 10}
+		}},
+		{"pareto with max", "dataset: {size: {dist: pareto, alpha: 2, min: 1KiB, max: 1MiB}}", func(s *S) {
+			s.Dataset.Size = scenarios.Size{Dist: "pareto", Alpha: 2, Min: 1 << 10, Max: 1 << 20}
+		}},
+		{"weighted", "dataset: {size: {dist: weighted, of: [{size: 4KiB, weight: 9}, {size: 1MiB, weight: 1}]}}", func(s *S) {
+			s.Dataset.Size = scenarios.Size{Dist: "weighted", Of: []scenarios.Share{{Size: 4 << 10, Weight: 9}, {Size: 1 << 20, Weight: 1}}}
+		}},
+		{"size trace", "dataset: {size: {dist: trace, file: sizes.txt}}", func(s *S) {
+			s.Dataset.Size = scenarios.Size{Dist: "trace", File: "sizes.txt"}
+		}},
+		{"size classes", "arms: {size: [4KiB, 1MiB]}\ndataset: {max-bytes: 1GiB}", func(s *S) {
+			s.Arms.Size, s.Dataset.MaxBytes, s.Dataset.Size = []scenarios.Bytes{4 << 10, 1 << 20}, 1<<30, scenarios.Size{}
+		}},
+		{"factors", "arms: {put: [direct, relay], stream: [body, fqn], workers: [1, 8], replicas: 2}", func(s *S) {
+			s.Arms.Put, s.Arms.Stream = []string{"direct", "relay"}, []string{"body", "fqn"}
+			s.Arms.Workers, s.Arms.Replicas = []int{1, 8}, 2
+		}},
+		{"open", "load: {model: open, rate: 2000/s}", func(s *S) {
+			s.Load.Model, s.Load.Arrival, s.Load.Rate, s.Load.InFlight, s.Load.Workers = "open", "constant", 2000, 512, 512
+		}},
+		{"open in full", "load: {model: open, arrival: poisson, rate: 0.5/s, in-flight: 64, workers: 4}", func(s *S) {
+			s.Load.Model, s.Load.Arrival, s.Load.Rate, s.Load.InFlight, s.Load.Workers = "open", "poisson", 0.5, 64, 4
+		}},
+		{"stages", "load: {model: open, stages: [{to: 20k/s, over: 10s}, {hold: 30s}, {to: 0/s, over: 0s}]}", func(s *S) {
+			s.Load.Model, s.Load.Arrival, s.Load.InFlight, s.Load.Workers = "open", "constant", 512, 512
+			s.Load.Stages = []scenarios.Stage{{To: 20_000, Over: scenarios.Duration(10 * time.Second)}, {Hold: scenarios.Duration(30 * time.Second)}, {}}
+			s.Phases = scenarios.Phases{}
+		}},
+		{"trace", "load: {model: open, trace: times.txt}", func(s *S) {
+			s.Load.Model, s.Load.Arrival, s.Load.InFlight, s.Load.Workers = "open", "trace", 512, 512
+			s.Load.Trace, s.Phases = "times.txt", scenarios.Phases{}
+		}},
+		{"epoch", "load: {model: epoch, epochs: 3, think: 5ms}", func(s *S) {
+			s.Load.Model, s.Load.Epochs, s.Load.Think, s.Load.Keys.Dist = "epoch", 3, scenarios.Duration(5*time.Millisecond), "permutation"
+			s.Phases.Measure = 0
+		}},
+		{"offline", "load: {model: offline}", func(s *S) {
+			s.Load.Model, s.Arms.Mode, s.Phases = "offline", []string{"offline"}, scenarios.Phases{}
+		}},
+		{"zipf", "load: {keys: {dist: zipf, s: 0.9}}", func(s *S) { s.Load.Keys = scenarios.Keys{Dist: "zipf", S: 0.9} }},
+		{"hotspot", "load: {keys: {dist: hotspot, hot: 0.5%}}", func(s *S) { s.Load.Keys = scenarios.Keys{Dist: "hotspot", Hot: 0.5, Ops: 90} }},
+		{"warmup auto", "phases: {warmup: auto}", func(s *S) {
+			s.Phases.Warmup, s.Phases.Max = scenarios.WarmupAuto, scenarios.Duration(20*time.Second)
+		}},
+		{"trials", "trials: {blocks: 20, order: interleaved-random, redeploy-every: 5, stop-at: {metric: p99, half-width: 3%}}", func(s *S) {
+			s.Trials = scenarios.Trials{Blocks: 20, Order: "interleaved-random", RedeployEvery: 5, StopAt: scenarios.StopAt{Metric: "p99", HalfWidth: 3}}
+		}},
+		{"verify a share", "verify: {content: sample 0.5%}", func(s *S) { s.Verify.Content = "sample 0.5%" }},
+		{"collect", "collect: {cgroups: [client], interval: 100ms, phases: sample 10%}", func(s *S) {
+			s.Collect = scenarios.Collect{Cgroups: []string{"client"}, Interval: scenarios.Duration(100 * time.Millisecond), Phases: "sample 10%"}
+		}},
+		{"faults", "faults: [{at: 12s, kill: transformer, count: 1}, {at: 0s, throttle: target, cpu: 50%, for: 5s}, {at: 1s, delay: 5ms, on: proxy}, {at: 1s, drop: 1%, on: target}]", func(s *S) {
+			s.Faults = []scenarios.Fault{{At: scenarios.Duration(12 * time.Second), Kill: "transformer", Count: 1},
+				{Throttle: "target", CPU: 50, For: scenarios.Duration(5 * time.Second)},
+				{At: scenarios.Duration(time.Second), Delay: scenarios.Duration(5 * time.Millisecond), On: "proxy"},
+				{At: scenarios.Duration(time.Second), Drop: 1, On: "target"}}
+		}},
+		{"gates", `gates: [{on: "arm(hpush).response.p99", is: "< 50ms"}, {on: all.errors, is: "< 0.1%", abort-after: 5s}]`, func(s *S) {
+			s.Gates = []scenarios.Gate{{On: "arm(hpush).response.p99", Is: "< 50ms"}, {On: "all.errors", Is: "< 0.1%", AbortAfter: scenarios.Duration(5 * time.Second)}}
+		}},
 		{"outputs", "outputs: [csv]", func(s *S) { s.Outputs = []string{"csv"} }},
 	}
 	for _, tt := range tests {
@@ -226,7 +295,7 @@ func TestSetProblemsComeLast(t *testing.T) {
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, []scenarios.Problem{
 		{File: "f.yaml", Line: 3, Column: 17, Path: "load.workers", Text: "0 is out of range (use 1 to 100000)"},
-		{File: "--set", Path: "x", Text: "unknown key (use apiVersion, name, seed, target, dataset, transforms, arms, load, phases, verify or outputs)"},
+		{File: "--set", Path: "x", Text: "unknown key (use apiVersion, name, seed, target, dataset, transforms, arms, load, phases, trials, verify, collect, faults, gates or outputs)"},
 	}, e.Problems)
 }
 
@@ -237,9 +306,9 @@ func TestValidate(t *testing.T) {
 	s.Dataset.Size.Min = 3
 	s.Verify.Content = ""
 	require.EqualError(t, s.Validate(), strings.Join([]string{
-		"dataset.size: dist const has no min or max (use value, or dist: uniform)",
+		"dataset.size.min: has no meaning with dist const (its keys: value)",
 		"load.workers: -1 is out of range (use 1 to 100000)",
-		"verify.content: missing (use all or off)",
+		"verify.content: missing (use all, sample 1%, size or off)",
 	}, "\n"))
 	require.Error(t, (&scenarios.Scenario{}).Validate(), "the zero scenario")
 }

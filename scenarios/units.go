@@ -173,15 +173,156 @@ func parseNumber(s string) (float64, error) {
 	return n, nil
 }
 
-// MarshalYAML gives a const size as a scalar and a uniform one as a map with
-// the keys that belong to it.
+// MarshalYAML gives a const size as a scalar and others as a map with the keys
+// that belong to them.
 func (s Size) MarshalYAML() (any, error) {
-	if s.Dist != DistUniform {
-		return s.Value, nil
-	}
-	return struct {
+	type bounds struct {
 		Dist string `yaml:"dist"`
 		Min  Bytes  `yaml:"min"`
 		Max  Bytes  `yaml:"max"`
-	}{s.Dist, s.Min, s.Max}, nil
+	}
+	switch s.Dist {
+	case DistUniform:
+		return bounds{s.Dist, s.Min, s.Max}, nil
+	case DistLognormal:
+		return struct {
+			Dist   string  `yaml:"dist"`
+			Median Bytes   `yaml:"median"`
+			Sigma  float64 `yaml:"sigma"`
+			Min    Bytes   `yaml:"min"`
+			Max    Bytes   `yaml:"max"`
+		}{s.Dist, s.Median, s.Sigma, s.Min, s.Max}, nil
+	case DistPareto:
+		return struct {
+			Dist  string  `yaml:"dist"`
+			Alpha float64 `yaml:"alpha"`
+			Min   Bytes   `yaml:"min"`
+			Max   Bytes   `yaml:"max,omitempty"`
+		}{s.Dist, s.Alpha, s.Min, s.Max}, nil
+	case DistWeighted:
+		return struct {
+			Dist string  `yaml:"dist"`
+			Of   []Share `yaml:"of"`
+		}{s.Dist, s.Of}, nil
+	case DistTrace:
+		return struct {
+			Dist string `yaml:"dist"`
+			File string `yaml:"file"`
+		}{s.Dist, s.File}, nil
+	}
+	return s.Value, nil
+}
+
+// IsZero tells a size that was never set.
+func (s Size) IsZero() bool { return s.Dist == "" }
+
+// Warmup is a duration, or WarmupAuto.
+type Warmup Duration
+
+// WarmupAuto is written "auto".
+const WarmupAuto Warmup = math.MinInt64
+
+// String is w as a file has it.
+func (w Warmup) String() string {
+	if w == WarmupAuto {
+		return "auto"
+	}
+	return Duration(w).String()
+}
+
+// MarshalText gives w as String does.
+func (w Warmup) MarshalText() ([]byte, error) { return []byte(w.String()), nil }
+
+// UnmarshalText reads "auto" or a duration.
+func (w *Warmup) UnmarshalText(text []byte) error {
+	if string(text) == "auto" {
+		*w = WarmupAuto
+		return nil
+	}
+	return (*Duration)(w).UnmarshalText(text)
+}
+
+// Rate is a number of things a second that is written with its unit ("2000/s").
+type Rate float64
+
+// String is r with its unit; UnmarshalText reads it back.
+func (r Rate) String() string { return strconv.FormatFloat(float64(r), 'f', -1, 64) + "/s" }
+
+// MarshalText gives r as String does.
+func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads "2000/s", "0.5/s" or "20k/s".
+func (r *Rate) UnmarshalText(text []byte) error {
+	s, ok := strings.CutSuffix(string(text), "/s")
+	digits, factor := s, 1.0
+	if d, ok := strings.CutSuffix(s, "k"); ok {
+		digits, factor = d, 1000
+	}
+	v, err := decimalNumber(digits)
+	switch {
+	case !ok && err == nil:
+		return fmt.Errorf("%q has no unit (write %s/s)", s, s)
+	case err != nil:
+		return fmt.Errorf("%q is not a rate (write it like 2000/s, 0.5/s or 20k/s)", text)
+	}
+	*r = Rate(v * factor)
+	return nil
+}
+
+// Percent is a share that is written with its sign ("3%").
+type Percent float64
+
+// String is p with its sign; UnmarshalText reads it back.
+func (p Percent) String() string { return strconv.FormatFloat(float64(p), 'f', -1, 64) + "%" }
+
+// MarshalText gives p as String does.
+func (p Percent) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads "3%" or "0.5%".
+func (p *Percent) UnmarshalText(text []byte) error {
+	s, ok := strings.CutSuffix(string(text), "%")
+	v, err := decimalNumber(s)
+	switch {
+	case !ok && err == nil:
+		return fmt.Errorf("%q has no unit (write %s%%)", s, s)
+	case err != nil:
+		return fmt.Errorf("%q is not a share (write it like 3%% or 0.5%%)", text)
+	}
+	*p = Percent(v)
+	return nil
+}
+
+// decimalNumber reads a finite number without sign, exponent or other base.
+func decimalNumber(s string) (float64, error) {
+	if strings.Trim(s, "0123456789.") != "" {
+		return 0, strconv.ErrSyntax
+	}
+	return strconv.ParseFloat(s, 64)
+}
+
+// Sampling is of how many operations something is done: "all", "sample N%",
+// "size" (of verify.content: the size alone) or "off".
+type Sampling string
+
+// Values of a Sampling beside "sample N%".
+const (
+	SampleAll  Sampling = "all"
+	SampleSize Sampling = "size"
+	SampleOff  Sampling = "off"
+)
+
+// Share is the share of operations, 0 to 1; false when s is none of the words.
+func (s Sampling) Share() (share float64, ok bool) {
+	switch s {
+	case SampleAll:
+		return 1, true
+	case SampleOff, SampleSize:
+		return 0, true
+	}
+	rest, ok := strings.CutPrefix(string(s), "sample ")
+	var p Percent
+	if !ok || p.UnmarshalText([]byte(rest)) != nil || p > 100 {
+		return 0, false
+	}
+	return float64(p) / 100, true
 }

@@ -20,6 +20,12 @@ const (
 	maxObjects    = 5_000_000
 	maxShards     = 1000
 	maxObjectSize = Bytes(512 << 30)
+	maxArms       = 400
+	maxBlocks     = 10_000
+	maxSamples    = 10_000 // a summary keeps some KB of each
+	maxRate       = Rate(1e6)
+	maxStages     = 1000
+	maxListed     = 1000 // faults, gates, sizes
 )
 
 // Validate checks every value and every rule between values; nil when the
@@ -38,13 +44,18 @@ func (s *Scenario) problems() []Problem {
 	c.matches("name", s.Name, `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`,
 		"1 to 64 letters, digits, '-', '_' and '.', starting with a letter or digit")
 	c.target(s.Target)
-	c.dataset(s.Dataset)
+	c.dataset(s)
 	c.arms(s)
 	c.load(s.Load)
-	c.atLeast("phases.warmup", s.Phases.Warmup, 0)
-	c.atLeast("phases.measure", s.Phases.Measure, 1)
-	c.oneOf("verify.content", s.Verify.Content, VerifyAll, VerifyOff)
-	c.words("outputs", s.Outputs, "text", "json", "md", "csv", "html")
+	c.phases(s)
+	c.trials(s.Trials)
+	c.sampling("verify.content", s.Verify.Content, SampleAll, "sample 1%", SampleSize, SampleOff)
+	c.words("collect.cgroups", s.Collect.Cgroups, Components()...)
+	c.within("collect.interval", s.Collect.Interval, Duration(100e6), Duration(60e9))
+	c.sampling("collect.phases", s.Collect.Phases, SampleAll, "sample 1%", SampleOff)
+	c.faults(s.Faults)
+	c.gates(s.Gates)
+	c.words("outputs", s.Outputs, "text", "json", "md", "csv", "html", "hlog", "hgrm", "bench")
 	return c
 }
 
@@ -75,6 +86,38 @@ func (c *checks) atLeast(path string, got, low Duration) {
 		c.add(path, "%s is negative (use a time above zero)", got)
 	default:
 		c.add(path, "is zero (use a time above zero)")
+	}
+}
+
+func (c *checks) within(path string, got, low, high Duration) {
+	if got < low || got > high {
+		c.add(path, "%s is out of range (use %s to %s)", got, low, high)
+	}
+}
+
+// sampling checks that a Sampling is one of the words, or a share where the
+// words have one.
+func (c *checks) sampling(path string, got Sampling, words ...Sampling) {
+	if _, ok := got.Share(); ok && (slices.Contains(words, got) || strings.HasPrefix(string(got), "sample ")) {
+		return
+	}
+	valid := make([]string, len(words))
+	for i, w := range words {
+		valid[i] = string(w)
+	}
+	c.oneOf(path, string(got), valid...)
+}
+
+// above checks a number that has to be above 0 and at most high.
+func (c *checks) above(path string, got, high float64) {
+	if !(got > 0 && got <= high) { // NaN too
+		c.add(path, "%v is out of range (use above 0 to %v)", got, high)
+	}
+}
+
+func (c *checks) percent(path string, got, high Percent) {
+	if !(got > 0 && got <= high) {
+		c.add(path, "%s is out of range (use above 0%% to %s)", got, high)
 	}
 }
 
@@ -119,11 +162,16 @@ func (c *checks) target(t Target) {
 	c.between("target.targets", t.Targets, 1, maxTargets)
 }
 
-func (c *checks) dataset(d Dataset) {
+func (c *checks) dataset(s *Scenario) {
+	d := s.Dataset
 	switch d.Kind {
 	case KindGenerated:
 		c.between("dataset.objects", d.Objects, 1, maxObjects)
-		c.size(d.Size)
+		if len(s.Arms.Size) == 0 {
+			c.size(d.Size)
+		} else if !d.Size.IsZero() {
+			c.add("dataset.size", "arms.size says which sizes there are (drop one)")
+		}
 		if !(d.Compressible >= 0 && d.Compressible <= 1) { // NaN too
 			c.add("dataset.compressible", "%v is out of range (use 0 to 1)", d.Compressible)
 		}
@@ -142,7 +190,14 @@ func (c *checks) dataset(d Dataset) {
 		return
 	}
 	c.only("dataset.dir", d.Kind != KindFolder && d.Dir != "", d.Kind, KindFolder)
-	c.only("dataset.size", d.Kind != KindGenerated && d.Size != Size{}, d.Kind, KindGenerated)
+	c.only("dataset.size", d.Kind != KindGenerated && !d.Size.IsZero(), d.Kind, KindGenerated)
+	c.only("arms.size", d.Kind != KindGenerated && len(s.Arms.Size) > 0, d.Kind, KindGenerated)
+	if d.MaxBytes < 0 {
+		c.add("dataset.max-bytes", "%s is negative (use a size above zero)", d.MaxBytes)
+	}
+	if d.MaxBytes != 0 && len(s.Arms.Size) == 0 {
+		c.add("dataset.max-bytes", "has no meaning without arms.size (drop it)")
+	}
 	c.only("dataset.compressible", d.Kind != KindGenerated && d.Compressible != 0, d.Kind, KindGenerated)
 }
 
@@ -155,18 +210,69 @@ func (c *checks) only(path string, given bool, kind, kinds string) {
 
 func (c *checks) size(s Size) {
 	const path = "dataset.size"
-	c.objectSize(path+".value", s.Value)
-	c.objectSize(path+".min", s.Min)
-	c.objectSize(path+".max", s.Max)
-	switch {
-	case s.Dist == DistConst && (s.Min != 0 || s.Max != 0):
-		c.add(path, "dist const has no min or max (use value, or dist: uniform)")
-	case s.Dist == DistUniform && s.Value != 0:
-		c.add(path+".value", "dist uniform has no value (use min and max)")
-	case s.Dist == DistUniform && s.Min > s.Max:
+	c.oneOf(path+".dist", s.Dist, DistConst, DistUniform, DistLognormal, DistPareto, DistWeighted, DistTrace)
+	bounded := s.Dist == DistUniform || s.Dist == DistLognormal || s.Dist == DistPareto
+	for _, k := range []struct {
+		key  string
+		v    Bytes
+		used bool
+	}{
+		{"value", s.Value, s.Dist == DistConst},
+		{"min", s.Min, bounded},
+		{"max", s.Max, bounded},
+		{"median", s.Median, s.Dist == DistLognormal},
+	} {
+		c.objectSize(path+"."+k.key, k.v)
+		c.sizeKey(s.Dist, k.key, k.v != 0, k.used)
+	}
+	c.sizeKey(s.Dist, "sigma", s.Sigma != 0, s.Dist == DistLognormal)
+	c.sizeKey(s.Dist, "alpha", s.Alpha != 0, s.Dist == DistPareto)
+	c.sizeKey(s.Dist, "of", len(s.Of) > 0, s.Dist == DistWeighted)
+	c.sizeKey(s.Dist, "file", s.File != "", s.Dist == DistTrace)
+	if bounded && s.Min > s.Max && !(s.Dist == DistPareto && s.Max == 0) {
 		c.add(path+".min", "%s is above max, %s (swap them)", s.Min, s.Max)
 	}
-	c.oneOf(path+".dist", s.Dist, DistConst, DistUniform)
+	switch s.Dist {
+	case DistLognormal:
+		c.above(path+".sigma", s.Sigma, 10)
+		if s.Median == 0 {
+			c.add(path+".median", "is zero (use a size above zero)")
+		}
+	case DistPareto:
+		c.above(path+".alpha", s.Alpha, 100)
+		if s.Min == 0 {
+			c.add(path+".min", "is zero (use a size above zero)")
+		}
+	case DistWeighted:
+		c.shares(path+".of", s.Of)
+	case DistTrace:
+		if s.File == "" {
+			c.add(path+".file", "missing (dist trace needs it)")
+		}
+	}
+}
+
+// sizeKey refuses a key that the distribution leaves unused.
+func (c *checks) sizeKey(dist, key string, given, used bool) {
+	if given && !used {
+		c.add("dataset.size."+key, "has no meaning with dist %s (its keys: %s)", dist, strings.Join(sizeKeys(dist), ", "))
+	}
+}
+
+func (c *checks) shares(path string, of []Share) {
+	if len(of) == 0 || len(of) > maxListed {
+		c.add(path, "has %d sizes (use 1 to %d)", len(of), maxListed)
+		return
+	}
+	sum := 0
+	for i, s := range of {
+		c.objectSize(fmt.Sprintf("%s[%d].size", path, i), s.Size)
+		c.between(fmt.Sprintf("%s[%d].weight", path, i), s.Weight, 0, maxWeight)
+		sum += max(0, s.Weight)
+	}
+	if sum == 0 {
+		c.add(path, "has no weight above zero (give one to a size)")
+	}
 }
 
 func (c *checks) objectSize(path string, v Bytes) {
@@ -190,16 +296,149 @@ func (c *checks) arms(s *Scenario) {
 		c.matches(at, word, `^[a-z0-9]{1,32}$`, "lower-case letters and digits, like hpush")
 	})
 	c.words("arms.mode", s.Arms.Mode, ModeInline, ModeOffline)
+	if s.Load.Model == ModelOffline && slices.Contains(s.Arms.Mode, ModeInline) {
+		c.add("arms.mode", "has inline arms, which load.model offline does not load (drop them, or choose another model)")
+	}
+	for i, v := range s.Arms.Size {
+		at := fmt.Sprintf("arms.size[%d]", i)
+		c.objectSize(at, v)
+		if slices.Index(s.Arms.Size, v) < i {
+			c.add(at, "%s is in the list already (drop one)", v)
+		}
+	}
+	if len(s.Arms.Put) > 0 {
+		c.words("arms.put", s.Arms.Put, PutDirect, PutRelay)
+	}
+	if len(s.Arms.Stream) > 0 {
+		c.words("arms.stream", s.Arms.Stream, StreamBody, StreamFQN)
+	}
+	for i, v := range s.Arms.Workers {
+		at := fmt.Sprintf("arms.workers[%d]", i)
+		c.between(at, v, 1, maxWorkers)
+		if slices.Index(s.Arms.Workers, v) < i {
+			c.add(at, "%d is in the list already (drop one)", v)
+		}
+	}
+	c.between("arms.replicas", s.Arms.Replicas, 1, 9)
+	if n := len(s.Transforms) * len(s.Arms.Comm) * len(s.Arms.Mode) * max(1, len(s.Arms.Size)) * max(1, len(s.Arms.Put)) *
+		max(1, len(s.Arms.Stream)) * max(1, len(s.Arms.Workers)) * max(1, s.Arms.Replicas); n > maxArms {
+		c.add("arms", "make %d combinations with the transforms, more than %d (drop some levels)", n, maxArms)
+	} else if samples := max(1, n) * s.Trials.Blocks * s.Load.operations(); samples > maxSamples {
+		c.add("trials.blocks", "make %d samples with the arms and operations, more than %d (use fewer blocks or levels)", samples, maxSamples)
+	}
 }
 
 func (c *checks) load(l Load) {
-	c.oneOf("load.model", l.Model, "closed")
+	c.oneOf("load.model", l.Model, ModelClosed, ModelOpen, ModelEpoch, ModelOffline)
 	c.between("load.workers", l.Workers, 1, maxWorkers)
 	c.atLeast("load.timeout", l.Timeout, 1)
-	ops := []string{OpGetETL, OpGet, OpPut}
+	c.keys(l)
+	c.mix(l.Mix)
+	if l.Think < 0 {
+		c.add("load.think", "%s is negative (use 0s or more)", l.Think)
+	}
+	c.model("load.think", l.Think != 0, l.Model, ModelClosed, ModelEpoch)
+	c.model("load.epochs", l.Epochs != 0, l.Model, ModelEpoch)
+	if l.Model == ModelEpoch {
+		c.between("load.epochs", l.Epochs, 1, maxBlocks)
+	}
+	c.model("load.arrival", l.Arrival != "", l.Model, ModelOpen)
+	c.model("load.rate", l.Rate != 0, l.Model, ModelOpen)
+	c.model("load.stages", len(l.Stages) > 0, l.Model, ModelOpen)
+	c.model("load.trace", l.Trace != "", l.Model, ModelOpen)
+	c.model("load.in-flight", l.InFlight != 0, l.Model, ModelOpen)
+	if l.Model == ModelOpen {
+		c.open(l)
+	}
+}
+
+// model refuses a key that the load's model would leave unused.
+func (c *checks) model(path string, given bool, model string, models ...string) {
+	if given && !slices.Contains(models, model) {
+		c.add(path, "has no meaning with load.model %s (drop it, it is for model %s)", model, orList(models))
+	}
+}
+
+func (c *checks) open(l Load) {
+	c.between("load.in-flight", l.InFlight, 1, maxWorkers)
+	if l.Workers > l.InFlight {
+		c.add("load.workers", "%d are more than load.in-flight, %d (use at most as many)", l.Workers, l.InFlight)
+	}
+	c.oneOf("load.arrival", l.Arrival, ArrivalConstant, ArrivalPoisson, ArrivalTrace)
+	trace := l.Arrival == ArrivalTrace || l.Trace != ""
+	switch {
+	case trace && l.Trace == "":
+		c.add("load.trace", "missing (arrival trace needs it)")
+	case trace && l.Arrival != ArrivalTrace:
+		c.add("load.trace", "has no meaning with arrival %s (drop one)", l.Arrival)
+	case trace && (l.Rate != 0 || len(l.Stages) > 0):
+		c.add("load.trace", "says when requests are due, and so do load.rate and load.stages (drop one)")
+	case !trace && l.Rate == 0 && len(l.Stages) == 0:
+		c.add("load.rate", "missing (model open needs it, or load.stages, or load.trace)")
+	}
+	c.rate("load.rate", l.Rate)
+	if len(l.Stages) > maxStages {
+		c.add("load.stages", "are %d, more than %d (drop some)", len(l.Stages), maxStages)
+	}
+	var total Duration
+	for i, s := range l.Stages {
+		at := fmt.Sprintf("load.stages[%d]", i)
+		c.rate(at+".to", s.To)
+		if min(s.Over, s.Hold) < 0 {
+			c.add(at, "has a negative time (use 0s or more)")
+		}
+		total += s.Over + s.Hold
+	}
+	if len(l.Stages) > 0 && total <= 0 {
+		c.add("load.stages", "last no time at all (make one longer)")
+	}
+}
+
+func (c *checks) rate(path string, r Rate) {
+	if !(r >= 0 && r <= maxRate) {
+		c.add(path, "%s is out of range (use above 0/s to %s)", r, maxRate)
+	}
+}
+
+func (c *checks) keys(l Load) {
+	k := l.Keys
+	if l.Model == ModelEpoch {
+		c.oneOf("load.keys.dist", k.Dist, KeysSequential, KeysPermutation)
+	} else {
+		c.oneOf("load.keys.dist", k.Dist, KeysUniform, KeysZipf, KeysHotspot, KeysSequential, KeysPermutation)
+	}
+	unused := func(key string, given bool, dist string) {
+		if given && k.Dist != dist {
+			c.add("load.keys."+key, "has no meaning with dist %s (drop it, it is for dist %s)", k.Dist, dist)
+		}
+	}
+	unused("s", k.S != 0, KeysZipf)
+	unused("hot", k.Hot != 0, KeysHotspot)
+	unused("ops", k.Ops != 0, KeysHotspot)
+	switch k.Dist {
+	case KeysZipf:
+		c.above("load.keys.s", k.S, 10)
+	case KeysHotspot:
+		c.percent("load.keys.hot", k.Hot, 99.999)
+		c.percent("load.keys.ops", k.Ops, 99.999)
+	}
+}
+
+// operations is how many different ones there are.
+func (l *Load) operations() (n int) {
+	for _, w := range l.Mix {
+		if w > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *checks) mix(mix map[string]int) {
+	ops := []string{OpGetETL, OpGet, OpPut, OpHead, OpList}
 	sum := 0
-	for _, op := range slices.Sorted(maps.Keys(l.Mix)) {
-		path, w := "load.mix."+op, l.Mix[op]
+	for _, op := range slices.Sorted(maps.Keys(mix)) {
+		path, w := "load.mix."+op, mix[op]
 		if !slices.Contains(ops, op) {
 			c.add(path, "unknown key %s", suggest(op, ops))
 		}
@@ -208,5 +447,108 @@ func (c *checks) load(l Load) {
 	}
 	if sum == 0 {
 		c.add("load.mix", "has no weight above zero (give one to %s)", orList(ops))
+	}
+}
+
+func (c *checks) phases(s *Scenario) {
+	p, l := s.Phases, s.Load
+	auto := p.Warmup == WarmupAuto
+	switch {
+	case auto:
+		c.atLeast("phases.max", p.Max, 1)
+	case p.Max != 0:
+		c.add("phases.max", "has no meaning without warmup: auto (drop it)")
+	}
+	if !auto {
+		c.atLeast("phases.warmup", Duration(p.Warmup), 0)
+	}
+	if p.Warmup != 0 && l.Trace != "" {
+		c.add("phases.warmup", "has no meaning with load.trace, which says when requests begin (use 0s)")
+	}
+	instead := ""
+	switch {
+	case l.Trace != "":
+		instead = "load.trace"
+	case len(l.Stages) > 0:
+		instead = "load.stages"
+	case l.Model == ModelEpoch:
+		instead = "load.epochs"
+	case l.Model == ModelOffline:
+		instead = "the job"
+	}
+	switch {
+	case instead == "":
+		c.atLeast("phases.measure", p.Measure, 1)
+	case p.Measure != 0:
+		c.add("phases.measure", "%s says how long arms are measured (drop it)", instead)
+	}
+}
+
+func (c *checks) trials(t Trials) {
+	c.between("trials.blocks", t.Blocks, 1, maxBlocks)
+	c.oneOf("trials.order", t.Order, OrderInterleaved, OrderSequential)
+	c.between("trials.redeploy-every", t.RedeployEvery, 0, maxBlocks)
+	if t.StopAt == (StopAt{}) {
+		return
+	}
+	c.oneOf("trials.stop-at.metric", t.StopAt.Metric, Metrics()...)
+	c.percent("trials.stop-at.half-width", t.StopAt.HalfWidth, 100)
+	if t.Order == OrderSequential {
+		c.add("trials.stop-at", "needs all arms block by block (use order interleaved-random)")
+	}
+}
+
+func (c *checks) faults(faults []Fault) {
+	if len(faults) > maxListed {
+		c.add("faults", "are %d, more than %d (drop some)", len(faults), maxListed)
+	}
+	for i, f := range faults {
+		at := fmt.Sprintf("faults[%d]", i)
+		kinds := 0
+		for _, k := range []struct {
+			key, component string
+			given          bool
+		}{{"kill", f.Kill, f.Kill != ""}, {"throttle", f.Throttle, f.Throttle != ""}, {"delay", f.On, f.Delay != 0}, {"drop", f.On, f.Drop != 0}} {
+			if k.given {
+				kinds++
+			}
+			if k.given && !slices.Contains(Components()[1:], k.component) {
+				c.add(at, "%s is about %q (use %s)", k.key, k.component, orList(Components()[1:]))
+			}
+		}
+		if kinds != 1 {
+			c.add(at, "has %d of kill, throttle, delay and drop (use one)", kinds)
+		}
+		if min(f.At, f.For, f.Delay) < 0 {
+			c.add(at, "has a negative time (use 0s or more)")
+		}
+		if (f.Throttle != "") != (f.CPU > 0) {
+			c.add(at+".cpu", "belongs to throttle, and throttle needs it (such as 50%%)")
+		}
+		if f.Drop != 0 {
+			c.percent(at+".drop", f.Drop, 100)
+		}
+		if f.Kill != "" && f.For != 0 {
+			c.add(at+".for", "has no meaning with kill (drop it)")
+		}
+		c.between(at+".count", f.Count, 0, maxTargets)
+	}
+}
+
+func (c *checks) gates(gates []Gate) {
+	if len(gates) > maxListed {
+		c.add("gates", "are %d, more than %d (drop some)", len(gates), maxListed)
+	}
+	for i, g := range gates {
+		at := fmt.Sprintf("gates[%d]", i)
+		if strings.TrimSpace(g.On) == "" {
+			c.add(at+".on", "missing (name a number, like arm(hpush).response.p99)")
+		}
+		if strings.TrimSpace(g.Is) == "" {
+			c.add(at+".is", `missing (say what it must be, like "< 50ms")`)
+		}
+		if g.AbortAfter < 0 {
+			c.add(at+".abort-after", "%s is negative (use 0s or more)", g.AbortAfter)
+		}
 	}
 }

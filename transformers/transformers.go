@@ -15,26 +15,65 @@ import (
 	"github.com/etlbench/etlbench/cluster/comm"
 )
 
-// constructors is the table of samples by name. It is never written to.
-var constructors = map[string]func() comm.Transform{
-	"echo":       newEcho,
-	"md5":        newMD5,
-	"gzip":       newGzip,
-	"tar-images": newTarImages,
+// constructors is the table of samples by name. It is never written to. Each
+// is given the parameter that stands behind the name, "" without one, and
+// gives nil when it makes no sense.
+var constructors = map[string]func(parameter string) comm.Transform{
+	"echo":       plain(newEcho),
+	"md5":        plain(newMD5),
+	"gzip":       plain(newGzip),
+	"tar-images": plain(newTarImages),
+	"expand":     with(Factor, newExpand),
+	"shrink":     with(Factor, newShrink),
+	"sleep":      with(Time, newSleep),
+	"burn":       with(Time, newBurn),
+}
+
+func plain(construct func() comm.Transform) func(string) comm.Transform {
+	return func(parameter string) comm.Transform {
+		if parameter != "" {
+			return nil
+		}
+		return construct()
+	}
+}
+
+func with[T any](read func(string) (T, bool), construct func(T) comm.Transform) func(string) comm.Transform {
+	return func(parameter string) comm.Transform {
+		v, ok := read(parameter)
+		if !ok {
+			return nil
+		}
+		return construct(v)
+	}
 }
 
 // Lookup returns the sample transform of that name, and whether there is one.
-// Each call makes a new Transform, which keeps buffers from object to object:
-// look it up once and use it often. It may be called concurrently.
+// expand, shrink, sleep and burn may have a parameter behind them ("expand-10x",
+// "sleep-5ms"): see Factor and Time. Each call makes a new Transform, which
+// keeps buffers from object to object: look it up once and use it often. It
+// may be called concurrently.
 func Lookup(name string) (comm.Transform, bool) {
-	construct, ok := constructors[name]
+	base, parameter := Split(name)
+	construct, ok := constructors[base]
 	if !ok {
 		return nil, false
 	}
-	return construct(), true
+	t := construct(parameter)
+	return t, t != nil
 }
 
-// Names returns the names that Lookup knows, sorted.
+// Output is Lookup's transform as far as its output goes: of one that takes its
+// time, without the time.
+func Output(name string) (comm.Transform, bool) {
+	t, ok := Lookup(name)
+	if base, _ := Split(name); ok && (base == "sleep" || base == "burn") {
+		return newEcho(), true
+	}
+	return t, ok
+}
+
+// Names returns the names that Lookup knows, sorted, without parameters.
 func Names() []string {
 	names := make([]string, 0, len(constructors))
 	for name := range constructors {

@@ -52,7 +52,7 @@ func digest(b []byte) string {
 }
 
 func TestNames(t *testing.T) {
-	require.Equal(t, []string{"echo", "gzip", "md5", "tar-images"}, transformers.Names())
+	require.Equal(t, []string{"burn", "echo", "expand", "gzip", "md5", "shrink", "sleep", "tar-images"}, transformers.Names())
 	_, ok := transformers.Lookup("none")
 	require.False(t, ok)
 }

@@ -129,4 +129,12 @@ type SnapExt struct {
 	SourceBytes int64 `json:"source-bytes"`
 	// Failed counts objects that failed.
 	Failed int64 `json:"failed"`
+	// Slowest are the objects that took longest, in any order.
+	Slowest []ObjectTime `json:"slowest,omitempty"`
+}
+
+// ObjectTime is how long one object of a job took, as ObjectTimes has it.
+type ObjectTime struct {
+	Name string        `json:"name"`
+	Took time.Duration `json:"took,string"` // nanoseconds
 }

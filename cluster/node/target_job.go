@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +34,7 @@ type targetJob struct {
 	err    string // of the first object that failed, or what ended the job
 	abort  bool
 	times  *hdrhistogram.Histogram // ns an object
+	slow   slowest
 }
 
 // targetJobs is a target's parts of jobs.
@@ -219,7 +221,9 @@ func (t *Target) jobObject(j *targetJob, name string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.count(d)
-	_ = j.times.RecordValue(min(max(int64(time.Since(begin)), minObjectTime), maxObjectTime))
+	took := time.Since(begin)
+	_ = j.times.RecordValue(min(max(int64(took), minObjectTime), maxObjectTime))
+	j.slow.add(name, took)
 }
 
 // count takes an object into the sums, as AIStore does. j.mu is held.
@@ -273,7 +277,8 @@ func (j *targetJob) snap() (api.Snap, error) {
 		return api.Snap{}, err
 	}
 	s := api.Snap{
-		Ext:   &api.SnapExt{ObjectTimes: string(times), Objects: j.done, Bytes: j.result, SourceBytes: j.source, Failed: j.failed},
+		Ext: &api.SnapExt{ObjectTimes: string(times), Objects: j.done, Bytes: j.result, SourceBytes: j.source, Failed: j.failed,
+			Slowest: slices.Clone(j.slow)},
 		Start: j.start, End: j.end, Bck: api.AIS(j.job.From), SrcBck: api.AIS(j.job.From), DstBck: api.AIS(j.job.To),
 		ID: j.job.ID, Kind: j.job.Kind, CtlMsg: j.job.describe(), GlobID: "0", Stats: j.stats,
 		Aborted: j.abort && !j.end.IsZero(), Idle: !j.end.IsZero(),

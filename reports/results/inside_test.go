@@ -61,7 +61,7 @@ func sample(tb testing.TB) (jsonl, hlog string) {
 	require.NoError(tb, err)
 	h := NewHistogram()
 	require.NoError(tb, h.RecordValue(5e6))
-	require.NoError(tb, w.Interval(Interval{Start: time.Unix(1700000000, 5), Ops: 1, Latency: h}))
+	require.NoError(tb, w.Interval(Interval{Start: time.Unix(1700000000, 5), Counts: Counts{Ops: 1}, Latency: h}))
 	require.NoError(tb, w.Interval(Interval{Start: time.Unix(1700000001, 5)}))
 	require.NoError(tb, w.Close())
 	a, err := os.ReadFile(filepath.Join(dir, IntervalsFile))
@@ -113,10 +113,10 @@ func FuzzLogLine(f *testing.F) {
 }
 
 func FuzzSummary(f *testing.F) {
-	data, err := Summary{Rows: []Row{{Targets: []Target{{ID: "t"}}}}}.Encode()
+	data, err := Summary{Rows: []Row{{Measured: Measured{Targets: []Target{{ID: "t"}}}}}}.Encode()
 	require.NoError(f, err)
 	f.Add(data)
-	f.Add([]byte(`{"schema":"etlbench/summary/v1","rows":[null,{"p50_ms":null,"targets":null}]}`))
+	f.Add([]byte(`{"schema":"etlbench/summary/v2","rows":[null,{"response":{"p50_ms":null},"targets":null}]}`))
 	f.Add([]byte(`{"schema":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var s Summary

@@ -22,10 +22,7 @@ type record struct {
 	Key
 	StartS    float64 `json:"start_s"` // since the StartTime of ops.hlog
 	DurationS float64 `json:"duration_s"`
-	Ops       int64   `json:"ops"`
-	Errors    int64   `json:"errors"`
-	BytesIn   int64   `json:"bytes_in"`
-	BytesOut  int64   `json:"bytes_out"`
+	Counts
 }
 
 func newRecord(iv Interval, origin time.Time) record {
@@ -33,17 +30,14 @@ func newRecord(iv Interval, origin time.Time) record {
 		Key:       iv.Key,
 		StartS:    iv.Start.Sub(origin).Seconds(),
 		DurationS: iv.Duration.Seconds(),
-		Ops:       iv.Ops,
-		Errors:    iv.Errors,
-		BytesIn:   iv.BytesIn,
-		BytesOut:  iv.BytesOut,
+		Counts:    iv.Counts,
 	}
 }
 
 // check refuses what cannot be. The Writer asks as well, so that it never
 // makes a folder that Read refuses.
 func (r record) check() error {
-	if min(r.Ops, r.Errors, r.BytesIn, r.BytesOut) < 0 || r.DurationS < 0 {
+	if min(r.Ops, r.Errors, r.Timeouts, r.Shed, r.Unsent, r.BytesIn, r.BytesOut, int64(r.Block)) < 0 || r.DurationS < 0 {
 		return errors.New("negative count or duration")
 	}
 	if max(math.Abs(r.StartS), r.DurationS) > maxSpan.Seconds() {
@@ -65,10 +59,7 @@ func parseRecord(line []byte, origin time.Time) (Interval, error) {
 		Key:      r.Key,
 		Start:    origin.Add(seconds(r.StartS)),
 		Duration: seconds(r.DurationS),
-		Ops:      r.Ops,
-		Errors:   r.Errors,
-		BytesIn:  r.BytesIn,
-		BytesOut: r.BytesOut,
+		Counts:   r.Counts,
 	}, nil
 }
 
@@ -81,7 +72,7 @@ func seconds(s float64) time.Duration {
 // tag is a key as ops.hlog has it, where commas, spaces and line breaks would
 // end the field. Two keys may share a tag: intervals.jsonl tells them apart.
 func (k Key) tag() string {
-	tag := strings.Join([]string{k.Transform, k.Comm, k.Mode, k.Op, k.Phase, k.Metric, k.Target}, ".")
+	tag := strings.Join([]string{k.Arm, k.Op, k.Phase, k.Metric, "b" + strconv.Itoa(k.Block), k.Target}, ".")
 	return strings.Map(func(r rune) rune {
 		if r == ',' || unicode.IsSpace(r) || !unicode.IsPrint(r) {
 			return '_'

@@ -29,12 +29,14 @@ type Run struct {
 	Env      Env
 	Summary  Summary
 	Errors   []ErrorClass
-	// Intervals are in the order they were recorded, without their
-	// histograms: a run of minutes would fill gigabytes with them. Each
-	// reads them one at a time.
+	Events   []Event // in the order they happened
+	// Intervals are those of MetricService and MetricObject, in the order they
+	// were first recorded, without their histograms: a run of minutes would
+	// fill gigabytes with them. Each reads them one at a time.
 	Intervals []Interval
-	// Latency holds the histograms of every series over all targets (those
-	// whose Key.Target is ""), merged over its intervals.
+	// Latency holds the histograms of MetricResponse, MetricService and
+	// MetricObject of the measured phase, over all targets and blocks
+	// (Key.Target is "", Key.Block 0). Merge gives others.
 	Latency map[Key]*hdrhistogram.Histogram
 }
 
@@ -42,7 +44,7 @@ type Run struct {
 // not end, with ErrSchema when another version's summary is in it, and with a
 // SyntaxError where a file is damaged.
 func Read(dir string) (*Run, error) {
-	r := &Run{Dir: dir, Latency: map[Key]*hdrhistogram.Histogram{}}
+	r := &Run{Dir: dir}
 	if err := readSummary(dir, &r.Summary); err != nil {
 		return nil, err
 	}
@@ -56,36 +58,86 @@ func Read(dir string) (*Run, error) {
 	if err := readJSON(dir, ErrorsFile, &r.Errors); err != nil {
 		return nil, err
 	}
-	if err := Each(dir, r.add); err != nil {
+	if r.Events, err = readEvents(dir); err != nil {
 		return nil, err
 	}
-	return r, nil
+	var sums merger
+	seen := map[seriesAt]int{}
+	err = Each(dir, func(iv Interval) error {
+		r.keep(iv, seen)
+		return sums.add(iv, headline)
+	})
+	r.Latency = sums.merged
+	return r, err
 }
 
-// add keeps an interval and merges its histogram.
-func (r *Run) add(iv Interval) error {
-	h := iv.Latency
+// seriesAt is what intervals that add up have in common.
+type seriesAt struct {
+	key   Key
+	start int64 // nanoseconds since the epoch
+}
+
+// keep folds an interval into those before it.
+func (r *Run) keep(iv Interval, seen map[seriesAt]int) {
+	if iv.Key.Metric != MetricService && iv.Key.Metric != MetricObject {
+		return
+	}
 	iv.Latency = nil
+	at := seriesAt{iv.Key, iv.Start.UnixNano()}
+	if i, ok := seen[at]; ok {
+		r.Intervals[i].Add(iv.Counts)
+		return
+	}
+	seen[at] = len(r.Intervals)
 	r.Intervals = append(r.Intervals, iv)
-	if iv.Key.Target != "" {
+}
+
+// headline names the series of Run.Latency.
+func headline(k Key) (Key, bool) {
+	k.Block = 0
+	wanted := k.Metric == MetricResponse || k.Metric == MetricService || k.Metric == MetricObject
+	return k, wanted && k.Phase == PhaseMeasure && k.Target == ""
+}
+
+// Merge adds the histograms of a run folder up. as says which series one
+// belongs to, such as its own key with Block 0, and whether it is wanted at
+// all. A histogram takes 180 KB: ask for few.
+func Merge(dir string, as func(Key) (Key, bool)) (map[Key]*hdrhistogram.Histogram, error) {
+	var m merger
+	err := Each(dir, func(iv Interval) error { return m.add(iv, as) })
+	return m.merged, err
+}
+
+// merger merges histograms by key.
+type merger struct {
+	merged map[Key]*hdrhistogram.Histogram
+}
+
+func (m *merger) add(iv Interval, as func(Key) (Key, bool)) error {
+	key, wanted := as(iv.Key)
+	if !wanted {
 		return nil
 	}
-	sum := r.Latency[iv.Key]
+	if m.merged == nil {
+		m.merged = map[Key]*hdrhistogram.Histogram{}
+	}
+	sum := m.merged[key]
 	if sum == nil {
-		if len(r.Latency) == maxSeries {
+		if len(m.merged) == maxSeries {
 			return fmt.Errorf("more than %d series", maxSeries)
 		}
-		r.Latency[iv.Key] = h
+		m.merged[key] = iv.Latency
 		return nil
 	}
-	if dropped := sum.Merge(h); dropped > 0 {
+	if dropped := sum.Merge(iv.Latency); dropped > 0 {
 		return fmt.Errorf("%d values are too many to add up", dropped)
 	}
 	return nil
 }
 
 // Each calls fn with every interval of the folder, in the order they were
-// recorded, each with its own histogram. It works on a run that did not end
+// recorded, each with its own histogram; those of the same key and start add
+// up. It works on a run that did not end
 // as well, as far as its files are whole. An error of fn ends it.
 func Each(dir string, fn func(Interval) error) error {
 	jsonl, err := os.Open(filepath.Join(dir, IntervalsFile))
@@ -242,6 +294,27 @@ func parseSummary(path string, data []byte, s *Summary) error {
 		return &SyntaxError{File: path, Line: lineOf(data, err), Err: err}
 	}
 	return nil
+}
+
+// readEvents reads events.jsonl.
+func readEvents(dir string) ([]Event, error) {
+	f, err := os.Open(filepath.Join(dir, EventsFile))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var events []Event
+	for l := newLines(f.Name(), f); ; {
+		line, ok, err := l.next()
+		if err != nil || !ok {
+			return events, err
+		}
+		var e Event
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			return nil, l.fail(err)
+		}
+		events = append(events, e)
+	}
 }
 
 func readJSON(dir, name string, v any) error {

@@ -2,7 +2,11 @@ package results_test
 
 import (
 	"bytes"
+	"compress/zlib"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -27,14 +31,33 @@ func summary() results.Summary {
 	return results.Summary{
 		Schema: results.Schema, Name: "demo", Seed: math.MaxUint64, Started: start, Finished: start.Add(time.Minute),
 		Cluster: results.Cluster{URL: "http://127.0.0.1:8080", Kind: "spawned", Proxies: 1, Targets: []string{"t1", "t2"}},
-		Load:    results.Load{Model: "closed", Workers: 4, WarmupS: 1, ForS: 10},
+		Load:    results.Load{Model: "open", Arrival: "poisson", Rate: 2000, InFlight: 512, Workers: 4, WarmupS: 1, ForS: 10, Mix: map[string]int{"get-etl": 1}},
 		Dataset: results.Dataset{Source: "TAR shards", Objects: 10, Bytes: 1 << 20},
+		Trials:  results.Trials{Planned: 3, Complete: 2, Order: "interleaved-random", RedeployEvery: 2, Stopped: "p99 is known to 3 %"},
+		Arms:    []results.Arm{{Name: "hpush", Comm: "hpush", Mode: "inline", Transform: "md5"}},
 		Rows: []results.Row{
-			{Comm: "hpush", Mode: "inline", Transform: "md5", Op: "get-etl", Ops: 7, P50Ms: ptr(1.25),
-				Targets: []results.Target{{ID: "t1", Ops: 3}, {ID: "t2", Ops: 4, P99Ms: ptr(0.5)}}},
-			{Comm: "a", Mode: "offline", Transform: "a", Op: "etl-object", Targets: []results.Target{}},
+			{Arm: results.Arm{Name: "hpush", Comm: "hpush", Mode: "inline", Transform: "md5"}, Op: "get-etl", Samples: 2, Measured: measured()},
+			{Arm: results.Arm{Name: "a", Comm: "a", Mode: "offline", Transform: "a"}, Op: "etl-object", Measured: results.Measured{Targets: []results.Target{}}},
 		},
-		Notes: []string{"md5 ran in Go"},
+		Samples: []results.Sample{{Arm: "hpush", Op: "get-etl", Block: 2, Started: start, Measured: measured(),
+			Job: &results.Job{ID: "j", FirstDoneS: ptr(1.5), Stragglers: []results.Straggler{{Name: "o", Target: "t1", Ms: 3}}}}},
+		Blocks: []results.Block{{Arm: "hpush", Block: 2, Started: start, Deployed: true, Generator: results.Generator{CPUs: 2, HiccupMaxMs: ptr(3)}}},
+		Notes:  []string{"md5 ran in Go"},
+	}
+}
+
+func measured() results.Measured {
+	moved := int64(3000)
+	return results.Measured{
+		Intended: 10, Counts: results.Counts{Ops: 7, Errors: 1, Shed: 1, Unsent: 1, BytesIn: 1 << 20, BytesOut: 1000},
+		VerifiedPct: 100, Seconds: 2, OpsPerS: 3.5, MiBPerS: 0.5,
+		Response: results.Quantiles{Count: 9, Infinite: 2, P50Ms: ptr(1.25)},
+		Service:  results.Quantiles{Count: 7, MeanMs: ptr(1), P99Ms: ptr(2), P999Ms: ptr(3)},
+		Phases:   []results.Phase{{Name: results.MetricProxy, Quantiles: results.Quantiles{Count: 7, MeanMs: ptr(0.1)}}},
+		Targets:  []results.Target{{ID: "t1", Ops: 3}, {ID: "t2", Ops: 4, P99Ms: ptr(0.5)}},
+		Resources: []results.Resource{{Component: results.ComponentClient, Processes: 1, CPUSeconds: 1, CPUUsPerOp: ptr(10), CPUSPerGiB: ptr(2)},
+			{Component: results.ComponentTarget, CPUUsPerOp: ptr(5)}},
+		MovedBytes: &moved,
 	}
 }
 
@@ -46,10 +69,11 @@ func randomIntervals(rnd *rand.Rand) []results.Interval {
 	for i := range ivs {
 		pick := func() string { return names[rnd.IntN(len(names))] }
 		ivs[i] = results.Interval{
-			Key:      results.Key{Transform: pick(), Comm: pick(), Mode: pick(), Op: pick(), Phase: pick(), Metric: pick(), Target: pick()},
+			Key:      results.Key{Arm: pick(), Op: pick(), Phase: pick(), Metric: pick(), Target: pick(), Block: rnd.IntN(3)},
 			Start:    start.Add(time.Duration(rnd.Int64N(int64(time.Hour))) - 10*time.Minute),
 			Duration: time.Duration(rnd.Int64N(int64(time.Minute))),
-			Ops:      rnd.Int64N(1e6), Errors: rnd.Int64N(10), BytesIn: rnd.Int64(), BytesOut: rnd.Int64(),
+			Counts: results.Counts{Ops: rnd.Int64N(1e6), Errors: rnd.Int64N(10), Timeouts: rnd.Int64N(3), Shed: rnd.Int64N(5),
+				Unsent: rnd.Int64N(5), BytesIn: rnd.Int64(), BytesOut: rnd.Int64()},
 			Latency: results.NewHistogram(),
 		}
 		for range rnd.IntN(200) {
@@ -67,6 +91,7 @@ func write(t *testing.T, ivs []results.Interval, errs []results.ErrorClass) stri
 	for _, iv := range ivs {
 		require.NoError(t, w.Interval(iv))
 	}
+	require.NoError(t, w.Event(results.Event{At: start, Kind: results.EventPhase, Arm: "hpush", Block: 1, Text: "warmup"}))
 	require.NoError(t, w.Finish(summary(), errs))
 	require.NoError(t, w.Finish(summary(), errs), "once more")
 	require.NoError(t, w.Close())
@@ -80,7 +105,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	})
 	for seed := range uint64(20) {
 		ivs := randomIntervals(rand.New(rand.NewPCG(seed, 1)))
-		errs := []results.ErrorClass{{Transform: "md5", Class: "timeout", Count: 2, Examples: []string{"one", "two"}}}
+		errs := []results.ErrorClass{{Arm: "hpush", Class: "timeout", Count: 2, Examples: []string{"one", "two"}}}
 		dir := write(t, ivs, errs)
 
 		var got []results.Interval
@@ -89,20 +114,19 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 			return nil
 		}))
 		require.Len(t, got, len(ivs))
-		total, merged := results.NewHistogram(), results.NewHistogram()
+		total := results.NewHistogram()
 		for i, iv := range ivs {
 			require.Empty(t, cmp.Diff(readable(iv), got[i], sameHist))
-			if iv.Key.Target == "" {
-				total.Merge(iv.Latency)
-			}
+			total.Merge(iv.Latency)
 		}
 		run, err := results.Read(dir)
 		require.NoError(t, err)
-		for _, h := range run.Latency {
-			merged.Merge(h)
+		merged, err := results.Merge(dir, func(results.Key) (results.Key, bool) { return results.Key{}, true })
+		require.NoError(t, err)
+		if len(ivs) > 0 {
+			require.True(t, total.Equals(merged[results.Key{}]), "intervals add up to the total")
 		}
-		require.True(t, total.Equals(merged), "intervals add up to the total")
-		require.Len(t, run.Intervals, len(ivs))
+		require.Equal(t, []results.Event{{At: start, Kind: "phase", Arm: "hpush", Block: 1, Text: "warmup"}}, run.Events)
 		require.Empty(t, cmp.Diff(summary(), run.Summary))
 		require.Equal(t, errs, run.Errors)
 		require.Equal(t, "name: demo\n", string(run.Scenario))
@@ -120,13 +144,13 @@ func readable(iv results.Interval) results.Interval {
 func TestLogIsReadByOtherTools(t *testing.T) {
 	h := results.NewHistogram()
 	require.NoError(t, h.RecordValues(5e6, 42))
-	key := results.Key{Transform: "tar images", Comm: "hpush", Mode: "inline", Op: "get-etl", Phase: "measure", Metric: "ttlb"}
+	key := results.Key{Arm: "tar images:hpush", Op: "get-etl", Phase: "measure", Metric: "service", Block: 3}
 	dir := write(t, []results.Interval{{Key: key, Start: start, Duration: time.Second, Latency: h}}, nil)
 	data, err := os.ReadFile(filepath.Join(dir, results.LogFile))
 	require.NoError(t, err)
 	got, err := hdrhistogram.NewHistogramLogReader(bytes.NewReader(data)).NextIntervalHistogram()
 	require.NoError(t, err)
-	require.Equal(t, "tar_images.hpush.inline.get-etl.measure.ttlb.", got.Tag())
+	require.Equal(t, "tar_images:hpush.get-etl.measure.service.b3.", got.Tag())
 	require.EqualValues(t, 42, got.TotalCount())
 	require.InDelta(t, start.UnixMilli(), got.StartTimeMs(), 1)
 	require.InDelta(t, 1000, got.EndTimeMs()-got.StartTimeMs(), 1)
@@ -162,14 +186,14 @@ func TestFinishRefusesNumbersWithoutJSON(t *testing.T) {
 	dir := t.TempDir()
 	w, err := results.Create(dir, nil, results.Env{})
 	require.NoError(t, err)
-	require.ErrorContains(t, w.Finish(results.Summary{Rows: []results.Row{{OpsPerS: math.NaN()}}}, nil), "NaN")
+	require.ErrorContains(t, w.Finish(results.Summary{Rows: []results.Row{{Measured: results.Measured{OpsPerS: math.NaN()}}}}, nil), "NaN")
 	require.NoFileExists(t, filepath.Join(dir, results.SummaryFile))
 }
 
 func TestIntervalRefusesWhatReadWould(t *testing.T) {
 	cases := map[string]results.Interval{
 		"start is not set": {},
-		"negative count":   {Start: start, Ops: -1},
+		"negative count":   {Start: start, Counts: results.Counts{Shed: -1}},
 		"bounds 1 to 1000": {Start: start, Latency: hdrhistogram.New(1, 1000, 3)},
 	}
 	for want, iv := range cases {
@@ -210,7 +234,7 @@ func TestReadSaysWhatIsWrong(t *testing.T) {
 		damage     func(string) string
 		want       string
 	}{
-		{"schema", results.SummaryFile, replace("summary/v1", "summary/v9"), `summary.json: unknown schema "etlbench/summary/v9", want "etlbench/summary/v1"`},
+		{"schema", results.SummaryFile, replace("summary/v2", "summary/v9"), `summary.json: unknown schema "etlbench/summary/v9", want "etlbench/summary/v2"`},
 		{"summary kind", results.SummaryFile, replace(`"name": "demo"`, `"name": 3`), "summary.json:3: json"},
 		{"summary cut", results.SummaryFile, cut(5), "summary.json:"},
 		{"env", results.EnvFile, replace("{", "{{"), "env.json:1: "},
@@ -223,11 +247,12 @@ func TestReadSaysWhatIsWrong(t *testing.T) {
 		{"hlog more", results.LogFile, lastLine, "ops.hlog:7: no line in intervals.jsonl"},
 		{"hlog other", results.LogFile, replace("Tag=t.", "Tag=u."), "ops.hlog:5: histogram u."},
 		{"hlog start", results.LogFile, replace("StartTime: 1", "StartTime: x"), "ops.hlog:3: time"},
+		{"events", results.EventsFile, replace("{", "["), "events.jsonl:1: "},
 		{"hlog empty line", results.LogFile, replace("\n", "\n\n"), "ops.hlog:2: empty line"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			iv := results.Interval{Key: results.Key{Transform: "t"}, Start: start, Duration: time.Second}
+			iv := results.Interval{Key: results.Key{Arm: "t"}, Start: start, Duration: time.Second}
 			dir := write(t, []results.Interval{iv, iv}, nil)
 			path := filepath.Join(dir, c.file)
 			data, err := os.ReadFile(path)
@@ -240,10 +265,107 @@ func TestReadSaysWhatIsWrong(t *testing.T) {
 			require.ErrorAs(t, err, &syntax)
 		})
 	}
-	for _, name := range []string{results.EnvFile, results.LogFile, results.IntervalsFile, results.ErrorsFile, results.ScenarioFile} {
+	for _, name := range []string{results.EnvFile, results.LogFile, results.IntervalsFile, results.EventsFile, results.ErrorsFile, results.ScenarioFile} {
 		dir := write(t, nil, nil)
 		require.NoError(t, os.Remove(filepath.Join(dir, name)))
 		_, err := results.Read(dir)
 		require.ErrorContains(t, err, name)
 	}
+}
+
+// TestIntervalsOfTheSameStartAddUp: operations that end after their interval
+// was written come in a record of their own.
+func TestIntervalsOfTheSameStartAddUp(t *testing.T) {
+	interval := func(block int, metric string, ns int64, c results.Counts) results.Interval {
+		h := results.NewHistogram()
+		require.NoError(t, h.RecordValue(ns))
+		return results.Interval{Key: results.Key{Arm: "a", Op: "get", Phase: results.PhaseMeasure, Metric: metric, Block: block},
+			Start: start, Duration: time.Second, Counts: c, Latency: h}
+	}
+	dir := write(t, []results.Interval{
+		interval(1, results.MetricService, 1e6, results.Counts{Ops: 1, Errors: 2}),
+		interval(1, results.MetricResponse, 2e6, results.Counts{Ops: 1, Errors: 2}),
+		interval(2, results.MetricService, 3e6, results.Counts{Ops: 1}),
+		interval(1, results.MetricService, 4e6, results.Counts{Ops: 1, Shed: 3}),
+	}, nil)
+	run, err := results.Read(dir)
+	require.NoError(t, err)
+	require.Len(t, run.Intervals, 2, "one metric, a block each")
+	require.Equal(t, results.Counts{Ops: 2, Errors: 2, Shed: 3}, run.Intervals[0].Counts)
+	key := results.Key{Arm: "a", Op: "get", Phase: results.PhaseMeasure, Metric: results.MetricService}
+	require.EqualValues(t, 3, run.Latency[key].TotalCount(), "over all blocks")
+	require.Len(t, run.Latency, 2)
+}
+
+// TestLogVector is a line whose payload was put together by hand: the encoded
+// counts say that 42 values lie in one bucket.
+func TestLogVector(t *testing.T) {
+	h := results.NewHistogram()
+	require.NoError(t, h.RecordValues(5e6, 42))
+	key := results.Key{Arm: "hpush", Op: "get-etl", Phase: results.PhaseMeasure, Metric: results.MetricResponse, Block: 1, Target: "t1"}
+	dir := write(t, []results.Interval{{Key: key, Start: start, Duration: 1500 * time.Millisecond, Latency: h}}, nil)
+	data, err := os.ReadFile(filepath.Join(dir, results.LogFile))
+	require.NoError(t, err)
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	fields := strings.Split(lines[len(lines)-1], ",")
+	require.Equal(t, []string{"Tag=hpush.get-etl.measure.response.b1.t1", "1772366400.123456789", "1.500000000", "5.001"}, fields[:4])
+
+	packed, err := base64.StdEncoding.DecodeString(fields[4])
+	require.NoError(t, err)
+	require.Equal(t, uint32(0x1c849314), binary.BigEndian.Uint32(packed), "compressed V2")
+	require.EqualValues(t, len(packed)-8, binary.BigEndian.Uint32(packed[4:]))
+	z, err := zlib.NewReader(bytes.NewReader(packed[8:]))
+	require.NoError(t, err)
+	got, err := io.ReadAll(z)
+	require.NoError(t, err)
+	want := []byte{0x1c, 0x84, 0x93, 0x13, // V2
+		0, 0, 0, 3, // bytes of counts
+		0, 0, 0, 0, // normalizing offset
+		0, 0, 0, 3} // digits
+	want = binary.BigEndian.AppendUint64(want, uint64(results.MinLatency))
+	want = binary.BigEndian.AppendUint64(want, uint64(results.MaxLatency))
+	want = binary.BigEndian.AppendUint64(want, math.Float64bits(1))
+	// Units are 512 ns (2^9 is the power of two below 1 µs), buckets have
+	// 2,048 of which the upper 1,024 count: 5 ms are 9,765 units, which are
+	// 1,220 of bucket 3, so count number 3·1024 + 1220 = 4,292. The zeros in
+	// front of it are one number, -4292, in ZigZag 8583, in LEB128 7 and 67;
+	// then comes 42, in ZigZag 84.
+	want = append(want, 0x80|7, 67, 84)
+	require.Equal(t, want, got)
+}
+
+func TestQuantilesWithInfiniteValues(t *testing.T) {
+	h := results.NewHistogram()
+	for i := range int64(98) {
+		require.NoError(t, h.RecordValue((i+1)*1e6))
+	}
+	q := results.NewQuantiles(h, 2) // the 99th and the 100th
+	require.EqualValues(t, 100, q.Count)
+	require.InEpsilon(t, 50, *q.P50Ms, 1e-3)
+	require.InEpsilon(t, 90, *q.P90Ms, 1e-3)
+	require.Nil(t, q.P99Ms)
+	require.Nil(t, q.P999Ms)
+	require.Nil(t, q.MaxMs)
+	require.Nil(t, q.MeanMs)
+	q = results.NewQuantiles(h, 1)
+	require.InEpsilon(t, 98, *q.P99Ms, 1e-3)
+	require.Equal(t, results.Quantiles{Count: 3, Infinite: 3}, results.NewQuantiles(nil, 3))
+	require.Equal(t, results.Quantiles{}, results.NewQuantiles(results.NewHistogram(), 0))
+}
+
+func TestValue(t *testing.T) {
+	m := measured()
+	for name, want := range map[string]float64{"p50": 1.25, "service.p99": 2, "service.p99.9": 3, "service.mean": 1, "ops/s": 3.5, "mib/s": 0.5,
+		"errors": 10, "shed": 10, "achieved": 70, "cpu-us/op": 15, "moved": 3} {
+		got, ok := m.Value(name)
+		require.True(t, ok, name)
+		require.InDelta(t, want, got, 1e-9, name)
+		require.Contains(t, results.Numbers(), name)
+	}
+	for _, name := range []string{"p99", "delay.p50", "cpu-s/gib", "nosuch", "", "service.", "service"} {
+		_, ok := m.Value(name)
+		require.False(t, ok, name)
+	}
+	require.Equal(t, m.Intended, m.Accounted())
+	require.EqualValues(t, 2, m.Late())
 }

@@ -18,13 +18,14 @@ const (
 	EnvFile       = "env.json"
 	LogFile       = "ops.hlog"
 	IntervalsFile = "intervals.jsonl"
+	EventsFile    = "events.jsonl"
 	ErrorsFile    = "errors.json"
 	SummaryFile   = "summary.json"
 )
 
 // Writer makes one run folder. Every line is handed to the system as it
 // comes, so a run that dies leaves what it measured. It may be used by several
-// goroutines at once. The first error that Interval meets is kept and returned
+// goroutines at once. The first error that Interval or Event meets is kept and returned
 // by every later call: a folder with a hole in it never gets a summary.json.
 type Writer struct {
 	dir string
@@ -32,6 +33,7 @@ type Writer struct {
 	mu     sync.Mutex // guards everything below
 	hlog   *os.File
 	jsonl  *os.File
+	events *os.File
 	origin time.Time // of the first interval, in whole milliseconds
 	closed bool
 	done   bool  // Finish has succeeded
@@ -59,7 +61,11 @@ func Create(dir string, scenarioYAML []byte, env Env) (*Writer, error) {
 	if err != nil {
 		return nil, errors.Join(err, hlog.Close())
 	}
-	return &Writer{dir: dir, hlog: hlog, jsonl: jsonl}, nil
+	events, err := createFile(dir, EventsFile)
+	if err != nil {
+		return nil, errors.Join(err, hlog.Close(), jsonl.Close())
+	}
+	return &Writer{dir: dir, hlog: hlog, jsonl: jsonl, events: events}, nil
 }
 
 func makeEmpty(dir string) error {
@@ -95,6 +101,23 @@ func (w *Writer) Interval(iv Interval) error {
 		return w.err
 	}
 	return nil
+}
+
+// Event appends one event to events.jsonl.
+func (w *Writer) Event(e Event) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.usable(); err != nil {
+		return err
+	}
+	line, err := json.Marshal(e)
+	if err == nil {
+		_, err = w.events.Write(append(line, '\n'))
+	}
+	if err != nil {
+		w.err = fmt.Errorf("run folder: write event: %w", err)
+	}
+	return w.err
 }
 
 func (w *Writer) usable() error {
@@ -159,7 +182,7 @@ func (w *Writer) finish(s Summary, errs []ErrorClass) error {
 	if err := writeJSON(w.dir, ErrorsFile, errs); err != nil {
 		return err
 	}
-	if err := errors.Join(w.hlog.Sync(), w.jsonl.Sync()); err != nil {
+	if err := errors.Join(w.hlog.Sync(), w.jsonl.Sync(), w.events.Sync()); err != nil {
 		return err
 	}
 	if err := w.close(); err != nil {
@@ -185,7 +208,7 @@ func (w *Writer) close() error {
 		return nil
 	}
 	w.closed = true
-	return errors.Join(w.hlog.Close(), w.jsonl.Close())
+	return errors.Join(w.hlog.Close(), w.jsonl.Close(), w.events.Close())
 }
 
 // Encode returns s as summary.json has it: Schema set, targets sorted by ID,
@@ -193,13 +216,21 @@ func (w *Writer) close() error {
 func (s Summary) Encode() ([]byte, error) {
 	s.Schema = Schema
 	s.Cluster.Targets = append([]string{}, s.Cluster.Targets...)
-	s.Rows = append([]Row{}, s.Rows...)
+	s.Arms, s.Blocks = append([]Arm{}, s.Arms...), append([]Block{}, s.Blocks...)
+	s.Rows, s.Samples = append([]Row{}, s.Rows...), append([]Sample{}, s.Samples...)
 	for i := range s.Rows {
-		targets := append([]Target{}, s.Rows[i].Targets...)
-		slices.SortStableFunc(targets, func(a, b Target) int { return strings.Compare(a.ID, b.ID) })
-		s.Rows[i].Targets = targets
+		s.Rows[i].Targets = sorted(s.Rows[i].Targets)
+	}
+	for i := range s.Samples {
+		s.Samples[i].Targets = sorted(s.Samples[i].Targets)
 	}
 	return encode(SummaryFile, s)
+}
+
+func sorted(targets []Target) []Target {
+	targets = append([]Target{}, targets...)
+	slices.SortStableFunc(targets, func(a, b Target) int { return strings.Compare(a.ID, b.ID) })
+	return targets
 }
 
 func encode(name string, v any) ([]byte, error) {

@@ -4,9 +4,8 @@ import (
 	"encoding/binary"
 	"io"
 	"math"
-	"math/bits"
 
-	"github.com/cespare/xxhash/v2"
+	"github.com/etlbench/etlbench/scenarios/draw"
 )
 
 const (
@@ -15,32 +14,6 @@ const (
 	blockWords = blockBytes / wordBytes
 	chunkBytes = 16 * blockBytes // what WriteTo hands over at once
 )
-
-// gamma is SplitMix64's increment, 2^64 divided by the golden ratio.
-const gamma = 0x9e3779b97f4a7c15
-
-// keyOf is the key of a sequence: XXH64, seed 0, of the scenario's seed as
-// eight little-endian bytes followed by name.
-func keyOf(seed uint64, name string) uint64 {
-	b := binary.LittleEndian.AppendUint64(make([]byte, 0, 64), seed)
-	return xxhash.Sum64(append(b, name...))
-}
-
-// word is number i of the sequence of key: the output function of SplitMix64
-// at state key + (i+1)*gamma, so that any place is reached in one step.
-func word(key, i uint64) uint64 {
-	z := key + (i+1)*gamma
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
-
-// scale maps a word to 0 … n-1 by the upper half of their product. Its bias
-// is below n/2^64.
-func scale(word, n uint64) uint64 {
-	hi, _ := bits.Mul64(word, n)
-	return hi
-}
 
 // content is the reader behind Content.
 type content struct {
@@ -70,7 +43,7 @@ var _ io.WriterTo = (*content)(nil)
 func Content(seed uint64, name string, size int64, compressible float64) io.Reader {
 	share := 1 - min(max(compressible, 0), 1)
 	return &content{
-		key:         keyOf(seed, name),
+		key:         draw.Key(seed, name),
 		size:        max(size, 0),
 		randomWords: int(math.Round(blockWords * share)),
 		blockIndex:  -1,
@@ -82,7 +55,7 @@ func (c *content) fill(b []byte, index int64) {
 	random := b[:c.randomWords*wordBytes]
 	i := uint64(index) * blockWords
 	for ; len(random) >= wordBytes; random = random[wordBytes:] {
-		binary.LittleEndian.PutUint64(random, word(c.key, i))
+		binary.LittleEndian.PutUint64(random, draw.Word(c.key, i))
 		i++
 	}
 	clear(b[c.randomWords*wordBytes : blockBytes])

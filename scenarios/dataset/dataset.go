@@ -34,11 +34,12 @@ type Object struct {
 
 // New makes the set that d describes. d has been validated and has its
 // defaults; seed is the scenario's. Kind pictures takes a second or so to
-// build, kind folder reads the whole tree's metadata.
-func New(d scenarios.Dataset, seed uint64) (Set, error) {
+// build, kind folder reads the whole tree's metadata. With size classes, which
+// kind generated has, d.Size does not count: see ClassPrefix.
+func New(d scenarios.Dataset, seed uint64, classes ...scenarios.Bytes) (Set, error) {
 	switch d.Kind {
 	case scenarios.KindGenerated:
-		return newGenerated(d, seed), nil
+		return newGenerated(d, seed, classes)
 	case scenarios.KindPictures:
 		return newPictures(d.Objects, seed, goPhotos())
 	case scenarios.KindFolder:

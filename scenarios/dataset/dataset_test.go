@@ -3,8 +3,10 @@ package dataset_test
 import (
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -202,4 +204,80 @@ func TestFolderFileGone(t *testing.T) {
 	_, err = s.Open("a")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.EqualError(t, err, "dataset folder "+dir+": a: no such file or directory")
+}
+
+func sizesOf(t *testing.T, s scenarios.Size, n int) []int64 {
+	t.Helper()
+	set, err := dataset.New(scenarios.Dataset{Kind: "generated", Objects: n, Size: s}, 42)
+	require.NoError(t, err)
+	var list []int64
+	for _, o := range set.Objects() {
+		list = append(list, o.Size)
+	}
+	return list
+}
+
+// TestSizeDistributions compares quantiles with those of the distribution, and
+// pins the first sizes, which are the same on every machine.
+func TestSizeDistributions(t *testing.T) {
+	const n = 20_000
+	file := filepath.Join(t.TempDir(), "sizes.txt")
+	require.NoError(t, os.WriteFile(file, []byte("# recorded\n4KiB\n\n 1MiB \n0B\n"), 0o644))
+	tests := []struct {
+		name   string
+		size   scenarios.Size
+		first  []int64
+		p50    float64
+		p99    float64
+		bounds [2]int64
+	}{
+		{"lognormal", scenarios.Size{Dist: "lognormal", Median: 64 << 10, Sigma: 1, Min: 1 << 10, Max: 16 << 20},
+			[]int64{348391, 201641, 36061, 29574}, 65536, 65536 * math.Exp(2.3263), [2]int64{1 << 10, 16 << 20}},
+		{"lognormal cut off", scenarios.Size{Dist: "lognormal", Median: 64 << 10, Sigma: 1, Min: 60 << 10, Max: 70 << 10},
+			nil, 66000, 71500, [2]int64{60 << 10, 70 << 10}},
+		{"pareto", scenarios.Size{Dist: "pareto", Alpha: 2, Min: 1 << 10},
+			nil, 1024 * math.Sqrt2, 10240, [2]int64{1 << 10, 512 << 30}},
+		{"weighted", scenarios.Size{Dist: "weighted", Of: []scenarios.Share{{Size: 100, Weight: 90}, {Size: 5, Weight: 0}, {Size: 7000, Weight: 10}}},
+			nil, 100, 7000, [2]int64{100, 7000}},
+		{"trace", scenarios.Size{Dist: "trace", File: file}, []int64{4096, 1 << 20, 0, 4096}, 4096, 1 << 20, [2]int64{0, 1 << 20}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := sizesOf(t, tt.size, n)
+			if tt.first != nil {
+				require.Equal(t, tt.first, got[:4])
+			}
+			slices.Sort(got)
+			require.InEpsilon(t, tt.p50, float64(got[n/2]), 0.03)
+			require.InEpsilon(t, tt.p99, float64(got[n*99/100]), 0.1)
+			require.GreaterOrEqual(t, got[0], tt.bounds[0])
+			require.LessOrEqual(t, got[n-1], tt.bounds[1])
+		})
+	}
+}
+
+func TestBadSizeTrace(t *testing.T) {
+	for text, want := range map[string]string{
+		"4KiB\n5\n": `sizes.txt:2: "5" has no unit`, "-1B": "sizes.txt:1: -1B is out of range", "# nothing": "sizes.txt has no sizes",
+	} {
+		file := filepath.Join(t.TempDir(), "sizes.txt")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
+		_, err := dataset.New(scenarios.Dataset{Kind: "generated", Objects: 1, Size: scenarios.Size{Dist: "trace", File: file}}, 1)
+		require.ErrorContains(t, err, want)
+	}
+	_, err := dataset.New(scenarios.Dataset{Kind: "generated", Objects: 1, Size: scenarios.Size{Dist: "trace", File: "nowhere"}}, 1)
+	require.ErrorContains(t, err, "dataset.size.file nowhere: ")
+}
+
+func TestSizeClasses(t *testing.T) {
+	s, err := dataset.New(scenarios.Dataset{Kind: "generated", Objects: 3, MaxBytes: 2 << 20}, 42, 4<<10, 1<<20, 4<<20)
+	require.NoError(t, err)
+	requireSet(t, s)
+	require.Equal(t, []dataset.Object{
+		{Name: "1MiB/obj-000001", Size: 1 << 20}, {Name: "1MiB/obj-000002", Size: 1 << 20},
+		{Name: "4KiB/obj-000001", Size: 4 << 10}, {Name: "4KiB/obj-000002", Size: 4 << 10}, {Name: "4KiB/obj-000003", Size: 4 << 10},
+		{Name: "4MiB/obj-000001", Size: 4 << 20},
+	}, s.Objects())
+	require.Equal(t, "6 generated objects in classes: 3 of 4KiB, 2 of 1MiB, 1 of 4MiB, 0% compressible", s.Describe())
+	require.NotEqual(t, readAll(t, s, "4KiB/obj-000001")[:64], readAll(t, s, "1MiB/obj-000001")[:64])
 }

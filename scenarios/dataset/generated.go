@@ -3,44 +3,64 @@ package dataset
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/etlbench/etlbench/scenarios"
 )
 
-// sizesName is the sequence that sizes are drawn from. Object names have no
-// NUL, so it is no object's content.
-const sizesName = "\x00sizes"
-
 // generated is a set of computed objects.
 type generated struct {
-	seed    uint64
-	data    scenarios.Dataset
-	objects []Object // sorted
+	seed     uint64
+	data     scenarios.Dataset
+	describe string
+	objects  []Object // sorted
 }
 
 var _ Set = (*generated)(nil)
 
 // newGenerated lists the objects. Number i, from 1, is called "obj-000001"
-// and has size(i) bytes, however many objects there are.
-func newGenerated(d scenarios.Dataset, seed uint64) *generated {
-	g := &generated{seed: seed, data: d, objects: make([]Object, d.Objects)}
-	key := keyOf(seed, sizesName)
-	for i := range g.objects {
-		n := i + 1
-		g.objects[i] = Object{Name: fmt.Sprintf("obj-%06d", n), Size: sizeOf(d.Size, key, uint64(n))}
+// and has size(i) bytes, however many objects there are. Those of a size class
+// have its prefix in front.
+func newGenerated(d scenarios.Dataset, seed uint64, classes []scenarios.Bytes) (*generated, error) {
+	g := &generated{seed: seed, data: d}
+	what := ""
+	if len(classes) > 0 {
+		what = g.addClasses(classes)
+	} else {
+		size, err := sizes(d.Size, seed)
+		if err != nil {
+			return nil, err
+		}
+		g.add("", d.Objects, size)
+		what = "of " + describeSize(d.Size)
 	}
+	g.describe = fmt.Sprintf("%d generated objects %s, %.0f%% compressible", len(g.objects), what, 100*d.Compressible)
 	sortByName(g.objects) // "obj-1000000" comes before "obj-999999"
-	return g
+	return g, nil
 }
 
-// sizeOf draws the size of object n.
-func sizeOf(s scenarios.Size, key, n uint64) int64 {
-	if s.Dist != scenarios.DistUniform {
-		return int64(s.Value)
+func (g *generated) add(prefix string, n int, size func(n uint64) int64) {
+	for i := range n {
+		g.objects = append(g.objects, Object{Name: fmt.Sprintf("%sobj-%06d", prefix, i+1), Size: size(uint64(i + 1))})
 	}
-	span := uint64(s.Max-s.Min) + 1
-	return int64(s.Min) + int64(scale(word(key, n), span))
 }
+
+// addClasses adds the objects of every class, as many as there is room for.
+func (g *generated) addClasses(classes []scenarios.Bytes) string {
+	var names []string
+	for _, c := range classes {
+		n := g.data.Objects
+		if most := g.data.MaxBytes; most > 0 && c > 0 {
+			n = max(1, min(n, int(most/c)))
+		}
+		g.add(ClassPrefix(c), n, func(uint64) int64 { return int64(c) })
+		names = append(names, fmt.Sprintf("%d of %s", n, c))
+	}
+	return "in classes: " + strings.Join(names, ", ")
+}
+
+// ClassPrefix is what the names of a size class begin with.
+func ClassPrefix(size scenarios.Bytes) string { return size.String() + "/" }
 
 func (g *generated) Objects() []Object { return g.objects }
 
@@ -52,11 +72,4 @@ func (g *generated) Open(name string) (io.ReadCloser, error) {
 	return io.NopCloser(Content(g.seed, name, g.objects[i].Size, g.data.Compressible)), nil
 }
 
-func (g *generated) Describe() string {
-	size := g.data.Size.Value.String()
-	if g.data.Size.Dist == scenarios.DistUniform {
-		size = fmt.Sprintf("%s to %s", g.data.Size.Min, g.data.Size.Max)
-	}
-	return fmt.Sprintf("%d generated objects of %s, %.0f%% compressible",
-		g.data.Objects, size, 100*g.data.Compressible)
-}
+func (g *generated) Describe() string { return g.describe }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"image"
 	"image/color"
-	"image/draw"
+	imagedraw "image/draw"
 	_ "image/jpeg" // formats of image.Decode
 	_ "image/png"
 	"os"
@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/etlbench/etlbench/scenarios/draw"
 )
 
 // Photos outside of these sides, in pixels, and larger files are not used.
@@ -104,7 +106,7 @@ func readPhoto(path string) *image.RGBA {
 		return nil
 	}
 	rgba := image.NewRGBA(image.Rect(0, 0, img.Bounds().Dx(), img.Bounds().Dy()))
-	draw.Draw(rgba, rgba.Rect, img, img.Bounds().Min, draw.Src)
+	imagedraw.Draw(rgba, rgba.Rect, img, img.Bounds().Min, imagedraw.Src)
 	return rgba
 }
 
@@ -112,7 +114,7 @@ func readPhoto(path string) *image.RGBA {
 // a grain over all of it so that they compress about as badly.
 func drawnPhotos(seed uint64) []*image.RGBA {
 	photos := make([]*image.RGBA, 8)
-	d := &draws{key: keyOf(seed, "\x00drawn")}
+	d := &draws{key: draw.Key(seed, "\x00drawn")}
 	for i := range photos {
 		photos[i] = drawnPhoto(d)
 	}

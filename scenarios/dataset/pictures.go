@@ -10,6 +10,8 @@ import (
 	"io"
 	"strconv"
 	"time"
+
+	"github.com/etlbench/etlbench/scenarios/draw"
 )
 
 const (
@@ -47,7 +49,7 @@ func newPictures(count int, seed uint64, photos []*image.RGBA) (*pictures, error
 	total := 0
 	for i := range count {
 		name := fmt.Sprintf("shard-%03d.tar", i)
-		data, n, err := buildShard(i, &draws{key: keyOf(seed, name)}, photos)
+		data, n, err := buildShard(i, &draws{key: draw.Key(seed, name)}, photos)
 		if err != nil {
 			return nil, fmt.Errorf("dataset pictures: %s: %w", name, err)
 		}
@@ -77,7 +79,7 @@ type draws struct{ key, n uint64 }
 // between draws from low to high, both included.
 func (d *draws) between(low, high int) int {
 	d.n++
-	return low + int(scale(word(d.key, d.n), uint64(high-low+1)))
+	return low + int(draw.Below(draw.Word(d.key, d.n), uint64(high-low+1)))
 }
 
 // buildShard makes one TAR and says how many pictures it has. As in the

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/etlbench/etlbench/scenarios"
+	"github.com/etlbench/etlbench/scenarios/draw"
 )
 
 // sources are both origins of pictures, so that each is tested on machines
@@ -109,7 +110,7 @@ func TestPicturesDeterministic(t *testing.T) {
 // output may change with the Go version.
 func TestDrawnGolden(t *testing.T) {
 	sum := xxhash.New()
-	d := &draws{key: keyOf(42, "golden")}
+	d := &draws{key: draw.Key(42, "golden")}
 	for _, p := range drawnPhotos(42) {
 		sum.Write(vary(p, d).Pix)
 	}
