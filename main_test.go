@@ -150,6 +150,8 @@ var floors = map[string]string{
 	"scenarios/draw":      "xxhash/v2",
 	"loader":              "scenarios scenarios/dataset scenarios/draw cluster/api reports/results fasthttp hdrhistogram-go xxhash/v2 procfs x/sync/errgroup x/sys/unix",
 	"reports":             "reports/results hdrhistogram-go go-pretty/v6/... gonum.org/v1/plot/... go-humanize x/image/...",
+	"reports/judge":       "reports/results reports/stats scenarios hdrhistogram-go gonum/stat gonum/stat/distuv",
+	"reports/runtest":     "reports/results hdrhistogram-go testify/require",
 	"reports/results":     "hdrhistogram-go",
 	"reports/stats":       "go-moremath/stats gonum.org/v1/gonum/floats gonum.org/v1/gonum/mat gonum.org/v1/gonum/stat/...",
 	"transformers":        "cluster/comm compress/gzip x/image/draw x/sys/unix",
