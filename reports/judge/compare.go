@@ -367,13 +367,21 @@ func Across(base *Evidence, others []*Evidence, o Options) (Comparison, error) {
 				continue
 			}
 			for _, m := range metrics(a, b, base.Run.Summary.Load) {
-				f.add(Contrast{Base: a.Name, Other: b.Name, Run: string(rune('B' + i)), Op: a.Op, Metric: m},
+				f.add(Contrast{Base: a.Name, Other: b.Name, Run: Label(i + 1), Op: a.Op, Metric: m},
 					side{base, a, baseValid.Arm(a.Name)}, side{other, b, otherValid.Arm(b.Name)}, false)
 			}
 		}
 	}
 	c.Contrasts, err = f.judge()
 	return c, err
+}
+
+// Label names the runs of a comparison: "A", the base, "B" …
+func Label(i int) string {
+	if i < 26 {
+		return string(rune('A' + i))
+	}
+	return fmt.Sprintf("run %d", i+1)
 }
 
 func validityOf(e *Evidence) (Validity, error) {

@@ -15,8 +15,10 @@ import (
 
 const (
 	maxPoints = 480 // of a Series: neighbours are joined beyond it
-	maxSlices = 64  // of a Series
 	maxOpen   = 64  // intervals of a block that may still grow
+	// Slices of a Series, even numbers, and of all together: each may have
+	// some thousand bars.
+	minSlices, maxSlices, allSlices = 24, 64, 1920
 )
 
 // Evidence is what a run folder tells beyond its summary.
@@ -36,6 +38,7 @@ type Series struct {
 	// Warmup is what was counted of the warm-up, with its response times.
 	Warmup  results.Measured
 	slices  [][]stats.Bar // of equal numbers of intervals, in order
+	most    int           // slices
 	perEach int           // intervals of each slice but the last
 	filled  int           // intervals of the last slice
 	offsets []offset
@@ -119,7 +122,8 @@ func newReader(run *results.Run) *reader {
 	r := &reader{e: &Evidence{Run: run}, at: map[armOp]*Series{}, partial: map[armOp]map[int]bool{}, open: map[armOp]*openBlock{}}
 	for i := range run.Summary.Rows {
 		row := &run.Summary.Rows[i]
-		s := &Series{Row: row, drifts: map[string][]float64{}, perEach: 1}
+		s := &Series{Row: row, drifts: map[string][]float64{}, perEach: 1,
+			most: max(minSlices, min(maxSlices, allSlices/len(run.Summary.Rows)/2*2))}
 		r.e.Series = append(r.e.Series, s)
 		r.at[armOp{row.Name, row.Op}] = s
 	}
@@ -153,14 +157,23 @@ func (r *reader) add(iv results.Interval) error {
 	}
 	b := r.open[k]
 	if b == nil || b.number != iv.Key.Block {
-		if b != nil {
-			b.close()
-		}
+		r.closeOthers(iv.Key)
 		b = &openBlock{series: s, number: iv.Key.Block}
 		r.open[k] = b
 	}
 	b.add(iv)
 	return nil
+}
+
+// closeOthers closes the blocks that are over when another one begins: arms are
+// measured one after the other.
+func (r *reader) closeOthers(now results.Key) {
+	for k, b := range r.open {
+		if k.arm != now.Arm || b.number != now.Block {
+			b.close()
+			delete(r.open, k)
+		}
+	}
 }
 
 func (r *reader) finish() *Evidence {
@@ -198,11 +211,14 @@ type openBlock struct {
 	warm     time.Duration
 }
 
+// openInterval holds bars in place of histograms, which take ten times as much.
 type openInterval struct {
-	results.Interval // Latency is of the response time, nil when that is not told
-	warmup           bool
-	counted          bool // Counts are those of the service time
-	service          *hdrhistogram.Histogram
+	start    time.Time
+	duration time.Duration
+	warmup   bool
+	counted  bool // Counts are those of the service time
+	results.Counts
+	response, service []stats.Bar // in nanoseconds, sorted; response is nil when it is not told
 }
 
 // point is what steadiness looks at.
@@ -213,9 +229,9 @@ type point struct {
 
 func (b *openBlock) add(iv results.Interval) {
 	o := b.at(iv)
-	o.Duration = max(o.Duration, iv.Duration)
+	o.duration = max(o.duration, iv.Duration)
 	if iv.Key.Metric == results.MetricResponse {
-		o.Latency = merge(o.Latency, iv.Latency)
+		o.response = join(o.response, barsOf(iv.Latency))
 		if !o.counted {
 			o.Counts = iv.Counts
 		}
@@ -225,14 +241,14 @@ func (b *openBlock) add(iv results.Interval) {
 		o.counted, o.Counts = true, results.Counts{}
 	}
 	o.Add(iv.Counts)
-	o.service = merge(o.service, iv.Latency)
+	o.service = join(o.service, barsOf(iv.Latency))
 }
 
 // at is the open interval that a record belongs to.
 func (b *openBlock) at(iv results.Interval) *openInterval {
 	warmup := iv.Key.Phase == results.PhaseWarmup
 	for i := len(b.open) - 1; i >= 0; i-- {
-		if o := &b.open[i]; o.Start.Equal(iv.Start) && o.warmup == warmup {
+		if o := &b.open[i]; o.start.Equal(iv.Start) && o.warmup == warmup {
 			return o
 		}
 	}
@@ -240,13 +256,13 @@ func (b *openBlock) at(iv results.Interval) *openInterval {
 		b.settle(b.open[0])
 		b.open = slices.Delete(b.open, 0, 1)
 	}
-	b.open = append(b.open, openInterval{Interval: results.Interval{Start: iv.Start}, warmup: warmup})
+	b.open = append(b.open, openInterval{start: iv.Start, warmup: warmup})
 	return &b.open[len(b.open)-1]
 }
 
 // close settles what is open and looks at the block's steadiness.
 func (b *openBlock) close() {
-	slices.SortStableFunc(b.open, func(x, y openInterval) int { return x.Start.Compare(y.Start) })
+	slices.SortStableFunc(b.open, func(x, y openInterval) int { return x.start.Compare(y.start) })
 	for _, o := range b.open {
 		b.settle(o)
 	}
@@ -257,26 +273,28 @@ func (b *openBlock) close() {
 // settle takes an interval that is complete.
 func (b *openBlock) settle(iv openInterval) {
 	s := b.series
-	if iv.Latency == nil {
-		iv.Latency = iv.service
+	bars := iv.response
+	if bars == nil {
+		bars = iv.service
 	}
+	h := histogram(bars)
 	if b.begin.IsZero() {
-		b.begin = iv.Start
+		b.begin = iv.start
 	}
 	if iv.warmup {
-		b.warm += iv.Duration
+		b.warm += iv.duration
 		s.Warmup.Add(iv.Counts)
-		s.warm = merge(s.warm, iv.Latency)
+		s.warm = merge(s.warm, h)
 	} else {
 		s.Late += iv.Late()
-		s.Response = merge(s.Response, iv.Latency)
-		s.slice(iv)
+		s.Response = merge(s.Response, h)
+		s.slice(bars, iv.Late())
 	}
-	q := results.NewQuantiles(iv.Latency, iv.Late())
-	seconds := iv.Duration.Seconds()
-	s.point(Point{Start: iv.Start, Duration: iv.Duration, Block: b.number, Warmup: iv.warmup, Counts: iv.Counts, Intervals: 1,
+	q := results.NewQuantiles(h, iv.Late())
+	seconds := iv.duration.Seconds()
+	s.point(Point{Start: iv.start, Duration: iv.duration, Block: b.number, Warmup: iv.warmup, Counts: iv.Counts, Intervals: 1,
 		MeanMs: orNaN(q.MeanMs, q), P50Ms: orNaN(q.P50Ms, q), P99Ms: orNaN(q.P99Ms, q), P999Ms: orNaN(q.P999Ms, q)})
-	s.width = max(s.width, iv.Duration)
+	s.width = max(s.width, iv.duration)
 	if seconds <= 0 {
 		return
 	}
@@ -285,7 +303,33 @@ func (b *openBlock) settle(iv openInterval) {
 	if !iv.warmup {
 		b.measured = append(b.measured, p)
 	}
-	s.offset(iv.Start.Sub(b.begin), p)
+	s.offset(iv.start.Sub(b.begin), p)
+}
+
+// barsOf are a histogram's bars that are not empty, each at its largest value.
+func barsOf(h *hdrhistogram.Histogram) []stats.Bar {
+	if h == nil {
+		return nil
+	}
+	var bars []stats.Bar
+	for _, b := range h.Distribution() {
+		if b.Count > 0 {
+			bars = append(bars, stats.Bar{Value: float64(b.To), Count: b.Count})
+		}
+	}
+	return bars
+}
+
+// histogram undoes barsOf; nil without any.
+func histogram(bars []stats.Bar) *hdrhistogram.Histogram {
+	if len(bars) == 0 {
+		return nil
+	}
+	h := results.NewHistogram()
+	for _, b := range bars {
+		_ = h.RecordValues(min(int64(b.Value), results.MaxLatency), b.Count)
+	}
+	return h
 }
 
 // orNaN is +Inf for a number among the infinite ones, and NaN for none.
@@ -301,25 +345,21 @@ func orNaN(v *float64, q results.Quantiles) float64 {
 
 // slice adds an interval to the slices. When there are too many, neighbours
 // are joined.
-func (s *Series) slice(iv openInterval) {
-	var bars []stats.Bar
-	if iv.Latency != nil {
-		for _, b := range iv.Latency.Distribution() {
-			if b.Count > 0 {
-				bars = append(bars, stats.Bar{Value: float64(b.To) / float64(time.Millisecond), Count: b.Count})
-			}
-		}
+func (s *Series) slice(bars []stats.Bar, late int64) {
+	bars = slices.Clone(bars)
+	for i := range bars {
+		bars[i].Value /= float64(time.Millisecond)
 	}
-	if late := iv.Late(); late > 0 {
+	if late > 0 {
 		bars = append(bars, stats.Bar{Value: math.Inf(1), Count: late})
 	}
 	if s.filled == s.perEach || len(s.slices) == 0 {
-		if len(s.slices) == maxSlices {
-			for i := range maxSlices / 2 {
+		if half := s.most / 2; len(s.slices) == s.most {
+			for i := range half {
 				s.slices[i] = join(s.slices[2*i], s.slices[2*i+1])
 			}
-			clear(s.slices[maxSlices/2:])
-			s.slices = s.slices[:maxSlices/2]
+			clear(s.slices[half:])
+			s.slices = s.slices[:half]
 			s.perEach *= 2
 		}
 		s.slices, s.filled = append(s.slices, nil), 0

@@ -44,9 +44,11 @@ type Check struct {
 	Name  string   `json:"name"`
 	State State    `json:"state"`
 	Value *float64 `json:"value"` // nil when unknown
-	Unit  string   `json:"unit"`  // "%", "ms", "blocks" …
-	Wants string   `json:"wants"` // the threshold, such as "at least 98 %"
-	Text  string   `json:"text"`  // of Warn and Fail: what it means, and what to do
+	// Interval is that of Value, where it is an estimate.
+	Interval *Interval `json:"interval,omitempty"`
+	Unit     string    `json:"unit"`  // "%", "ms", "blocks" …
+	Wants    string    `json:"wants"` // the threshold, such as "at least 98 %"
+	Text     string    `json:"text"`  // of Warn and Fail: what it means, and what to do
 	// Verdict is what the check makes of the arm when it fails.
 	Verdict Verdict `json:"verdict"`
 }
@@ -99,7 +101,7 @@ const (
 
 // validity judges every arm, and the run.
 func (e *Evidence) validity(gates []Gate) Validity {
-	v := Validity{Verdict: Valid, Reasons: []string{}}
+	v := Validity{Verdict: Valid, Reasons: []string{}, Arms: []ArmValidity{}}
 	series := 0
 	for _, s := range e.Series {
 		if s.Row.Mode != "offline" {
@@ -534,13 +536,13 @@ func (x *examined) steady(tests int) []Check {
 // drifting fails when the whole interval of the drift is beyond what is steady:
 // a noisy series is no drifting one.
 func drifting(s *Series, title, name string, level float64) Check {
-	c := Check{Name: title, Unit: "%", Wants: fmt.Sprintf("not more than ±%g %%, with its interval", 100*stats.MaxDrift), State: Unknown, Verdict: NotSteady}
+	c := Check{Name: title, Unit: "%", Wants: fmt.Sprintf("an interval not beyond ±%g %%", 100*stats.MaxDrift), State: Unknown, Verdict: NotSteady}
 	d, ok := s.drift(name, level)
 	if !ok {
 		return c
 	}
-	v := 100 * d.Estimate
-	c.Value, c.State = &v, OK
+	v, i := 100*d.Estimate, told(d, 100)
+	c.Value, c.Interval, c.State = &v, &i, OK
 	if d.Low > stats.MaxDrift || d.High < -stats.MaxDrift {
 		c.State = Fail
 		c.Text = fmt.Sprintf("%s changed by %+.3g %% [%+.3g, %+.3g] over the measured time: warm up longer, or look for what fills up; measure longer to see if it settles",
