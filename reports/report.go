@@ -379,10 +379,11 @@ func known(parts ...string) string {
 }
 
 func (r *Report) footnotes() []string {
-	var few, untold, late, interval, moved bool
+	var few, untold, late, alone, moved bool
 	for _, g := range r.Groups {
 		for _, l := range g.Lines {
-			interval = interval || l.P99 != nil
+			q := l.Row.Response
+			alone = alone || l.P99 == nil && q.P99Ms != nil && q.Count >= stats.Needed(0.99)
 			moved = moved || l.Row.MovedBytes != nil
 			for _, c := range l.Cells {
 				few = few || strings.HasPrefix(c, notTold+" (")
@@ -397,6 +398,7 @@ func (r *Report) footnotes() []string {
 		text  string
 	}{
 		{few, "n/a (n=…): rests on too few operations; a p50 wants 20, a p99 1,000."},
+		{alone, "A p99 without an interval: requests depend on those before them, and were recorded for too short a time to tell how much."},
 		{untold, notTold + ": not measured, or the cluster does not tell."},
 		{late, infinite + ": among operations that were never served, or only after the timeout."},
 		{moved, "moved: bytes over the network for each byte delivered."},

@@ -52,7 +52,9 @@ func WriteText(w io.Writer, r *Report) error {
 	}
 	textList(b, "", r.Crossovers)
 	textTable(b, r.Scaling, 0)
-	if r.Judgement.Validity.Verdict != judge.Valid || len(r.Health.Notes) > 0 {
+	if r.Judgement.Validity.Verdict == judge.Valid {
+		textList(b, r.Health.Title, r.Health.Notes) // explain has the rest
+	} else {
 		textTable(b, r.Health, 0)
 	}
 	fmt.Fprintln(b)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/etlbench/etlbench/reports/judge"
 	"github.com/etlbench/etlbench/reports/results"
+	"github.com/etlbench/etlbench/reports/stats"
 )
 
 // verdict puts into words whether the run is valid and its gates hold.
@@ -115,14 +116,12 @@ func (r *Report) next() string {
 			arm, most = c.Other, c.ChangePct.Estimate*c.ChangePct.Estimate
 		}
 	}
-	for _, row := range r.Run.Summary.Rows {
-		if p := row.Response.P99Ms; arm == "" && p != nil && *p > most {
-			most = *p
-		}
+	if arm != "" {
+		return r.explain(arm, "p99")
 	}
 	for _, row := range r.Run.Summary.Rows {
-		if p := row.Response.P99Ms; arm == "" && p != nil && *p == most {
-			arm = row.Name
+		if p := row.Response.P99Ms; p != nil && *p > most && row.Response.Count >= stats.Needed(0.99) {
+			arm, most = row.Name, *p
 		}
 	}
 	if arm == "" {

@@ -364,7 +364,7 @@ func (x *examined) part(name string, most float64, of func(results.Generator) *f
 	}
 	share := 100 * *worst / *p99
 	return limit(name, &share, "% of p99", most, Warn,
-		fmt.Sprintf("%s reach %.3g ms in one of a hundred cases: smaller differences in p99 are noise", name, *worst))
+		fmt.Sprintf("one in a hundred is longer than %.3g ms: smaller differences in p99 are noise", *worst))
 }
 
 func (x *examined) responseP99() *float64 {
