@@ -12,7 +12,7 @@ func (r *Report) contrasts() {
 	c := &r.Judgement.Comparison
 	r.Contrasts = contrastTable(c, "Comparison: arms of the same block, in pairs")
 	if c.Reason != "" {
-		r.Conclusion = append(r.Conclusion, clean("No comparison: "+c.Reason+"."))
+		r.Conclusion = append(r.Conclusion, clean("No comparison (TOO-FEW-SAMPLES): "+c.Reason+"."))
 		return
 	}
 	r.Conclusion = conclusion(c)

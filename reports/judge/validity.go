@@ -266,13 +266,19 @@ func gated(gates []Gate, arm, metric string) bool {
 	})
 }
 
+// waiting is the check that tells a generator that has no CPU to run on from one
+// that merely shares the machine.
+const waiting = "goroutines waiting to run"
+
 // generator looks at whether the numbers are those of the cluster.
 func (x *examined) generator(gates []Gate) []Check {
-	checks := []Check{x.cpu(), x.throttled(), x.runQueue(), x.part("garbage collection pauses", maxGC, func(g results.Generator) *float64 { return g.GCPauseP99Ms }),
+	checks := []Check{x.cpu(), x.throttled(), x.runQueue(),
+		x.part(waiting, maxDelay, func(g results.Generator) *float64 { return g.SchedP99Ms }),
+		x.part("garbage collection pauses", maxGC, func(g results.Generator) *float64 { return g.GCPauseP99Ms }),
 		x.part("hiccups of this machine", maxHiccup, func(g results.Generator) *float64 { return g.HiccupP99Ms }), x.little(), x.calibrated()}
 	// Whose fault a delay is depends on the rest.
 	guilty := slices.ContainsFunc(checks, func(c Check) bool {
-		return c.State == Fail || c.State == Warn && (c.Name == "run queue" || c.Name == "throttling")
+		return c.State == Fail || c.State == Warn && (c.Name == waiting || c.Name == "throttling")
 	})
 	return append([]Check{x.achieved(gates, guilty), x.delay(guilty)}, checks...)
 }
@@ -367,10 +373,16 @@ func (x *examined) part(name string, most float64, of func(results.Generator) *f
 		fmt.Sprintf("one in a hundred is longer than %.3g ms: smaller differences in p99 are noise", *worst))
 }
 
+// responseP99 is the largest of the arm's operations; where it is infinite,
+// that of those that were served.
 func (x *examined) responseP99() *float64 {
 	var most *float64
 	for _, s := range x.series {
-		if p := s.Row.Response.P99Ms; p != nil && *p > 0 && (most == nil || *p > *most) {
+		p := s.Row.Response.P99Ms
+		if p == nil {
+			p = s.Row.Service.P99Ms
+		}
+		if p != nil && *p > 0 && (most == nil || *p > *most) {
 			most = p
 		}
 	}
@@ -499,7 +511,7 @@ func (x *examined) capped() bool {
 		busy += s.Row.OpsPerS * *s.Row.Service.MeanMs / 1000
 		fastest += float64(s.Row.Intended) / s.Row.Seconds * float64(s.Service.Min()) / 1e9
 	}
-	if busy < 0.8*float64(most) {
+	if busy < 0.8*float64(most) && x.all.Shed == 0 {
 		return false
 	}
 	return fastest >= float64(most) || most < perTargetFewer*max(1, len(x.e.Run.Summary.Cluster.Targets))
