@@ -68,7 +68,7 @@ func contrastTable(c *judge.Comparison, title string) Table {
 					order = append(order, x.Reason)
 				}
 			case x.MoreBlocks > 0:
-				word += fmt.Sprintf(", about %d more blocks", x.MoreBlocks)
+				word += ", about " + plural(x.MoreBlocks, "more block")
 			case x.Verdict == stats.Unsure:
 				t.note(x.Metric + " of " + name + " is unsure: " + x.Reason)
 			}

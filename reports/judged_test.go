@@ -43,9 +43,17 @@ func fourWay() runtest.Plan {
 	return p
 }
 
-// made writes a run folder and reads it back. Its path is in messages, which
-// must not depend on where tests put files.
+// made is the report of a run that no disk holds.
 func made(t *testing.T, p runtest.Plan) *reports.Report {
+	t.Helper()
+	r, err := reports.Build(judge.Of(runtest.Make(p)), judge.Options{})
+	require.NoError(t, err)
+	return r
+}
+
+// written writes a run folder and reads it back. Its path is in messages, which
+// must not depend on where tests put files.
+func written(t *testing.T, p runtest.Plan) *reports.Report {
 	t.Helper()
 	t.Chdir(t.TempDir())
 	const dir = "runs/made-up"
@@ -60,7 +68,7 @@ func explained(what string) func(io.Writer, *reports.Report) error {
 }
 
 func TestJudgedGolden(t *testing.T) {
-	r := made(t, fourWay())
+	r := written(t, fourWay())
 	for name, write := range map[string]func(io.Writer, *reports.Report) error{
 		"fourway.txt": reports.WriteText, "fourway.md": reports.WriteMarkdown, "fourway.bench": reports.WriteBench,
 		"fourway.explain": explained("io.p99"), "fourway.verdict": explained(""),
@@ -78,7 +86,7 @@ func TestJudgedGolden(t *testing.T) {
 		}
 		return g
 	}
-	r = made(t, bad)
+	r = written(t, bad)
 	golden(t, "invalid.txt", drawn(t, reports.WriteText, r))
 	golden(t, "invalid.explain", drawn(t, explained("hpush.errors"), r))
 }
@@ -242,6 +250,7 @@ func pointers() map[string]bool {
 
 func TestExplainWhatIsNotThere(t *testing.T) {
 	r := made(t, fourWay())
+	r.Run.Dir = ""
 	require.EqualError(t, reports.Explain(io.Discard, r, "hpul.p99"), `no arm "hpul" in this run; want ARM.NUMBER (did you mean "hpull"?)`)
 	require.EqualError(t, reports.Explain(io.Discard, r, "hpull.p98"), `unknown number "p98" (did you mean "p90"?)`)
 	for _, n := range results.Numbers() {
@@ -252,6 +261,7 @@ func TestExplainWhatIsNotThere(t *testing.T) {
 // A stall in one interval of one block is what explain finds.
 func TestExplainFindsTheWorstInterval(t *testing.T) {
 	r := made(t, fourWay())
+	r.Run.Dir = "" // explain looks into no folder
 	s := r.Evidence.Find("hpull", "get-etl")
 	for i := range s.Points {
 		if p := &s.Points[i]; p.Block == 7 && !p.Warmup {
@@ -368,7 +378,7 @@ func TestMemory(t *testing.T) {
 	for i := range 3000 { // a histogram with as many distinct values as a wide load has
 		_ = h.RecordValue(int64(1e6 * math.Exp(float64(i)/600)))
 	}
-	const arms, intervals = 8, 250
+	const arms, intervals = 8, 100
 	iv := results.Interval{Duration: time.Second, Counts: results.Counts{Ops: 3000, BytesIn: 3000 << 16}, Latency: h}
 	for a := range arms {
 		arm := results.Arm{Name: fmt.Sprintf("arm%d", a), Comm: fmt.Sprintf("c%d", a), Mode: "inline", Transform: "echo"}

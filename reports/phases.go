@@ -72,10 +72,11 @@ func (r *Report) phases() {
 	}
 }
 
-// jobs shows, of each offline arm, the block with the longest job.
+// jobs shows, of each offline arm, the block with the longest job: how long it
+// took, when the first and the last target had ended, and its stragglers.
 func (r *Report) jobs() {
 	r.Jobs = Table{Title: "Offline jobs: the slowest of each arm", Left: 1,
-		Columns: []string{"comm", "block", "job s", "first target done s", "last target done s", "slowest objects"}}
+		Columns: []string{"comm", "block", "job s", "first done s", "last done s", "slowest objects"}}
 	for _, g := range r.Groups {
 		for _, l := range g.Lines {
 			s := slowestJob(r.Run.Summary.Samples, l.Row)
@@ -84,7 +85,7 @@ func (r *Report) jobs() {
 			}
 			var slow []string
 			for _, o := range s.Job.Stragglers[:min(2, len(s.Job.Stragglers))] {
-				slow = append(slow, short(o.Name, 18)+" "+number(o.Ms)+" ms")
+				slow = append(slow, short(o.Name, 16)+" "+number(o.Ms)+" ms")
 			}
 			if slow == nil {
 				slow = []string{notTold}

@@ -387,7 +387,7 @@ func (g *Gate) contrast(c Contrast) GateOutcome {
 	if c.ChangePct == nil {
 		out.Text = "it is not proven: " + c.Reason
 		if c.MoreBlocks > 0 {
-			out.Text += fmt.Sprintf("; about %d more blocks are needed", c.MoreBlocks)
+			out.Text += "; it needs about " + more(c.MoreBlocks)
 		}
 		return out
 	}
@@ -405,10 +405,18 @@ func (g *Gate) contrast(c Contrast) GateOutcome {
 	} else {
 		out.Text = fmt.Sprintf("it may be up to %.3g %% slower", slower)
 		if c.MoreBlocks > 0 {
-			out.Text += fmt.Sprintf("; about %d more blocks would tell", c.MoreBlocks)
+			out.Text += "; it needs about " + more(c.MoreBlocks) + " to tell"
 		}
 	}
 	return out
+}
+
+// more is a number of further blocks.
+func more(n int) string {
+	if n == 1 {
+		return "1 more block"
+	}
+	return fmt.Sprintf("%d more blocks", n)
 }
 
 // advice is what to do about a gate that does not hold.

@@ -74,8 +74,8 @@ func TestGates(t *testing.T) {
 		{"unknown number", results.Gate{On: "all.ttfb.p99", Is: "< 1s"}, nil, false, "", "not known"},
 		{"not slower", results.Gate{On: "compare(hpull,hpush).p99", Is: "not slower than 5%"}, nil, true, "hpull", ""},
 		{"slower", results.Gate{On: "compare(hpull,hpush).p50", Is: "not slower than 5%"}, func(p *runtest.Plan) { p.Arms[1].Ms = 11 }, false, "hpull", "hpull is slower than hpush"},
-		{"unsure", results.Gate{On: "compare(hpull,hpush).p99", Is: "not slower than 2%"}, func(p *runtest.Plan) { p.Own = 0.1 }, false, "hpull", "more blocks would tell"},
-		{"too few blocks", results.Gate{On: "compare(hpull,hpush).p99", Is: "not slower than 5%"}, func(p *runtest.Plan) { p.Blocks = 2 }, false, "hpull", "2 blocks, a verdict needs 6; about 4 more"},
+		{"unsure", results.Gate{On: "compare(hpull,hpush).p99", Is: "not slower than 2%"}, func(p *runtest.Plan) { p.Own = 0.1 }, false, "hpull", " to tell"},
+		{"too few blocks", results.Gate{On: "compare(hpull,hpush).p99", Is: "not slower than 5%"}, func(p *runtest.Plan) { p.Blocks = 2 }, false, "hpull", "2 blocks, a verdict needs 6; it needs about 4 more blocks"},
 		{"rate not slower", results.Gate{On: "compare(hpull,hpush).ops/s", Is: "not slower than 5%"}, nil, true, "hpull", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -26,10 +26,7 @@ func healthy() runtest.Plan {
 
 func judged(t *testing.T, p runtest.Plan) (*judge.Evidence, *judge.Judgement) {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "run")
-	runtest.Write(t, dir, p)
-	e, err := judge.Read(dir)
-	require.NoError(t, err)
+	e := judge.Of(runtest.Make(p))
 	j, err := judge.Judge(e, judge.Options{})
 	require.NoError(t, err)
 	return e, j
@@ -78,6 +75,14 @@ func TestValidity(t *testing.T) {
 		{"too good", func(p *runtest.Plan) {
 			p.Change = func(s *results.Summary) { s.Calibration = &results.Calibration{OpsPerS: 10} }
 		}, judge.GeneratorBound, "rate over calibration", "more than this generator can make"},
+		{"late on a busy machine", func(p *runtest.Plan) {
+			p.Arms[0].Wait = 3
+			p.Generator = generator(func(g *results.Generator) { g.PacerP99Ms, g.DelayP99Ms = ptr(2.9), ptr(3.0) })
+		}, judge.Valid, "", ""},
+		{"too short to be seen under way", func(p *runtest.Plan) {
+			p.Arms[0].Ms, p.Arms[1].Ms = 1, 1
+			p.Generator = generator(func(g *results.Generator) { g.InFlightMean = ptr(0.05) })
+		}, judge.Valid, "", ""},
 		{"drifting", func(p *runtest.Plan) { p.Arms[1].Drift = 0.4 }, judge.NotSteady, "mean response drift", "warm up longer"},
 		{"drifting in one block", func(p *runtest.Plan) { p.Blocks, p.ForS, p.Arms[1].Drift = 1, 30, 0.6 }, judge.NotSteady, "mean response drift", "warm up longer"},
 		{"overloaded", func(p *runtest.Plan) { p.Arms[0].Shed, p.Arms[0].Ms = 10, 400 }, judge.NotSteady, "achieved", "the cluster could not keep up: 93.3 %"},
@@ -120,7 +125,10 @@ func TestValidity(t *testing.T) {
 func TestEvidenceAgreesWithTheSummary(t *testing.T) {
 	p := healthy()
 	p.Partial = true
-	e, _ := judged(t, p)
+	dir := filepath.Join(t.TempDir(), "run")
+	runtest.Write(t, dir, p)
+	e, err := judge.Read(dir)
+	require.NoError(t, err)
 	require.Len(t, e.Series, 2)
 	for _, s := range e.Series {
 		require.Equal(t, s.Row.Ops, s.Response.TotalCount())

@@ -97,6 +97,10 @@ const (
 	maxCalibrated  = 10.0 // times the calibration's rate
 	perTargetFewer = 4    // requests in flight a target, below which a cap is tiny
 	littleSeconds  = 10.0 // measured time from which Little's law is looked at
+	// An open loop sends at about the same moments as the generator looks at
+	// what is under way, once a millisecond or two: what is over by then is not
+	// seen.
+	littleService = 10 * time.Millisecond
 )
 
 // validity judges every arm, and the run.
@@ -414,7 +418,8 @@ func (x *examined) little() Check {
 	short := measured < littleSeconds || longest*20 > measured/float64(max(1, len(x.blocks))) || x.all.Ops < 1000
 	if inFlight != nil && !short && x.all.Errors*100 <= x.all.Ops {
 		mean := time.Duration(weighted / float64(x.all.Ops) * 1e9)
-		if e, err := stats.Little(*inFlight, float64(x.all.Ops)/measured, mean); err == nil {
+		seen := x.load.Model != "open" || mean >= littleService
+		if e, err := stats.Little(*inFlight, float64(x.all.Ops)/measured, mean); err == nil && seen {
 			e = 100 * math.Abs(e)
 			v = &e
 		}
@@ -482,10 +487,26 @@ func (x *examined) delay(guilty bool) Check {
 	}
 	c := limit("start delay", worst, "% of p99", maxDelay, Warn,
 		"requests were sent late because the cluster was slow to answer those before: response times tell it, service times do not")
-	if c.State == Warn && (guilty || x.capped()) {
+	switch {
+	case c.State != Warn:
+	case guilty || x.capped():
 		c.State, c.Text = Fail, "requests were sent late because the generator could not keep up: "+x.remedy()
+	case x.ownDelay():
+		c.Text = "the generator woke up late, as the machine was busy: this share of the tail is its own; give it CPUs of its own to tell times this short"
 	}
 	return c
+}
+
+// ownDelay tells whether delays are mostly those of the pacer, which releases
+// requests, and not of workers that were busy.
+func (x *examined) ownDelay() bool {
+	pacer, delay := 0.0, 0.0
+	for _, b := range x.blocks {
+		if g := b.Generator; g.PacerP99Ms != nil && g.DelayP99Ms != nil {
+			pacer, delay = pacer+*g.PacerP99Ms, delay+*g.DelayP99Ms
+		}
+	}
+	return delay > 0 && pacer >= delay/2
 }
 
 // workers is how many requests may be under way.
