@@ -23,9 +23,10 @@ import (
 // Exit codes; the README lists them.
 const (
 	exitUsage       = 1
-	exitFailed      = 2
+	exitFailed      = 2 // a gate or a check does not hold; of compare, something is slower
 	exitRuntime     = 3
-	exitUnfit       = 4 // doctor: this machine is
+	exitUnfit       = 4 // the run is not valid; doctor: this machine is not fit
+	exitUnsure      = 6 // of compare
 	exitInterrupted = 130
 )
 
@@ -120,7 +121,7 @@ func run(ctx context.Context, e *env) int {
 	root.SetArgs(e.args)
 	root.SetOut(e.out)
 	root.SetErr(e.err)
-	root.AddCommand(demoCmd(e), upCmd(e), downCmd(e), statusCmd(e), runCmd(e), compareCmd(e), reportCmd(e),
+	root.AddCommand(demoCmd(e), upCmd(e), downCmd(e), statusCmd(e), runCmd(e), compareCmd(e), reportCmd(e), explainCmd(e),
 		scenariosCmd(e), etlCmd(e), bucketCmd(e), objectCmd(e), jobCmd(e), transformCmd(e), doctorCmd(e), nodeCmd(e))
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {

@@ -104,7 +104,7 @@ func checkSummary(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("%s %s %s: no bandwidth per target", r.Transform, r.Comm, r.Mode)
 		}
 	}
-	for _, name := range []string{"report.md", "report.html", "report.csv", "ops.hlog", "env.json", "scenario.yaml"} {
+	for _, name := range []string{"report.md", "report.html", "report.csv", "report.json", "bench.txt", "ops.hlog", "env.json", "scenario.yaml"} {
 		if len(ts.ReadFile(filepath.Join(args[0], name))) == 0 {
 			ts.Fatalf("%s is empty", name)
 		}
@@ -149,7 +149,9 @@ var floors = map[string]string{
 	"scenarios/dataset":   "scenarios scenarios/draw cluster/api xxhash/v2",
 	"scenarios/draw":      "xxhash/v2",
 	"loader":              "scenarios scenarios/dataset scenarios/draw cluster/api reports/results fasthttp hdrhistogram-go xxhash/v2 procfs x/sync/errgroup x/sys/unix",
-	"reports":             "reports/results hdrhistogram-go go-pretty/v6/... gonum.org/v1/plot/... go-humanize x/image/...",
+	"reports":             "reports/judge reports/results reports/stats scenarios hdrhistogram-go go-pretty/v6/... gonum.org/v1/plot/... go-humanize x/image/...",
+	"reports/judge":       "reports/results reports/stats scenarios hdrhistogram-go gonum/stat gonum/stat/distuv",
+	"reports/runtest":     "reports/results hdrhistogram-go testify/require",
 	"reports/results":     "hdrhistogram-go",
 	"reports/stats":       "go-moremath/stats gonum.org/v1/gonum/floats gonum.org/v1/gonum/mat gonum.org/v1/gonum/stat/...",
 	"transformers":        "cluster/comm compress/gzip x/image/draw x/sys/unix",

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/etlbench/etlbench/loader"
 	"github.com/etlbench/etlbench/reports"
+	"github.com/etlbench/etlbench/reports/judge"
 	"github.com/etlbench/etlbench/reports/results"
 	"github.com/etlbench/etlbench/reports/stats"
 	"github.com/etlbench/etlbench/scenarios"
@@ -193,56 +193,52 @@ func (f *runFlags) measure(ctx context.Context, e *env, s *scenarios.Scenario, d
 		w.Close()
 		return fail(errors.Join(runErr, os.RemoveAll(dir)))
 	}
-	if werr := reports.WriteFolder(dir); werr != nil {
+	r, werr := reports.Read(dir, judge.Options{})
+	if werr == nil {
+		werr = r.Write()
+	}
+	if r == nil {
 		// What the disk did not take is still here.
-		r := reports.Build(&results.Run{Dir: dir, Summary: *sum})
+		r, err = reports.Build(judge.Of(&results.Run{Dir: dir, Summary: *sum}, nil), judge.Options{})
+		if err != nil {
+			return fail(errors.Join(runErr, werr, err))
+		}
+	}
+	if werr != nil {
 		if runErr == nil {
 			runErr = werr
 		}
 		return fail(errors.Join(reports.WriteText(e.out, r), runErr))
 	}
-	if err := printReport(e.out, dir, f.output); err != nil {
+	if err := printReport(e.out, r, f.output); err != nil {
 		return fail(errors.Join(runErr, err))
 	}
 	fmt.Fprintf(e.err, "run folder: %s\n", dir)
-	return verdict(sum, runErr)
+	return verdict(r, runErr)
 }
 
-// verdict is the exit code of a run.
-func verdict(s *results.Summary, err error) error {
+// verdict is the exit code of a run: 3 of errors, 4 of a run that is not valid
+// otherwise, 2 of a gate that does not hold.
+func verdict(r *reports.Report, err error) error {
+	v := &r.Judgement.Validity
 	switch {
-	case s.Interrupted && (err == nil || errors.Is(err, context.Canceled)):
+	case r.Run.Summary.Interrupted && (err == nil || errors.Is(err, context.Canceled)):
 		return &exitError{exitInterrupted, errors.New("interrupted: what was measured until then is kept")}
 	case err != nil:
 		return fail(err)
+	case v.Verdict == judge.Errors:
+		return fail(fmt.Errorf("the run has ERRORS: %s", strings.Join(r.Reasons, "; ")))
+	case v.Verdict != judge.Valid:
+		return &exitError{exitUnfit, fmt.Errorf("the run is not valid, but %s: %s", v.Verdict, strings.Join(r.Reasons, "; "))}
 	}
-	var bad []string
-	for _, r := range s.Rows {
-		if r.Errors > 0 || r.Ops == 0 {
-			bad = append(bad, fmt.Sprintf("%s %s %s: %d errors, %.4g %% verified", r.Transform, r.Comm, r.Mode, r.Errors, r.VerifiedPct))
+	var failed []string
+	for _, g := range r.Gates {
+		if !g.Holds {
+			failed = append(failed, fmt.Sprintf("%s: %s; %s", g.Condition, g.Found, g.Text))
 		}
 	}
-	if len(bad) > 0 {
-		return fail(fmt.Errorf("%d of %d rows are not clean: %s", len(bad), len(s.Rows), strings.Join(bad, "; ")))
+	if failed != nil {
+		return &exitError{exitFailed, fmt.Errorf("%d of %d gates do not hold: %s", len(failed), len(r.Gates), strings.Join(failed, "; "))}
 	}
 	return nil
-}
-
-func printReport(w io.Writer, dir, output string) error {
-	run, err := results.Read(dir)
-	if err != nil {
-		return err
-	}
-	r := reports.Build(run)
-	switch output {
-	case "json":
-		return reports.WriteJSON(w, r)
-	case "md":
-		return reports.WriteMarkdown(w, r)
-	case "csv":
-		return reports.WriteCSV(w, r)
-	case "html":
-		return reports.WriteHTML(w, r)
-	}
-	return reports.WriteText(w, r)
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/etlbench/etlbench/cluster/api"
 	"github.com/etlbench/etlbench/cluster/comm"
 	"github.com/etlbench/etlbench/loader"
+	"github.com/etlbench/etlbench/reports/judge"
+	"github.com/etlbench/etlbench/reports/results"
 	"github.com/etlbench/etlbench/scenarios"
 	"github.com/etlbench/etlbench/transformers"
 	"github.com/etlbench/etlbench/transformers/python"
@@ -77,8 +79,9 @@ func pythonSample(name string) (source []byte, ok bool) {
 	return source, parameter == ""
 }
 
-// checkNames refuses transforms and communication types that do not exist, all
-// of them at once. To the scenario they are but labels.
+// checkNames refuses transforms and communication types that do not exist, and
+// gates that say nothing, all of them at once. To the scenario they are but
+// labels.
 func checkNames(s *scenarios.Scenario) error {
 	var errs []error
 	for i, t := range s.Transforms {
@@ -91,7 +94,25 @@ func checkNames(s *scenarios.Scenario) error {
 			errs = append(errs, fmt.Errorf("scenario %s: arms.comm[%d]: %w", s.Name, i, err))
 		}
 	}
+	if _, err := judge.ParseGates(gatesAndArms(s)); err != nil {
+		errs = append(errs, fmt.Errorf("scenario %s: %w", s.Name, err))
+	}
 	return errors.Join(errs...)
+}
+
+// gatesAndArms are those of a scenario, as its run will tell them.
+func gatesAndArms(s *scenarios.Scenario) (gates []results.Gate, arms []results.Arm) {
+	for _, g := range s.Gates {
+		gates = append(gates, results.Gate{On: g.On, Is: g.Is})
+	}
+	for _, a := range s.Plan() {
+		arm := results.Arm{Name: a.Name, Comm: a.Comm, Mode: a.Mode, Transform: a.Transform, Put: a.Put, Argument: a.Stream}
+		if a.Sized {
+			arm.Size = a.Size.String()
+		}
+		arms = append(arms, arm)
+	}
+	return gates, arms
 }
 
 // samplePod is the Pod spec of a sample transformer.

@@ -144,6 +144,7 @@ func (r *run) describeLoad() error {
 		TimeoutS: time.Duration(sc.Load.Timeout).Seconds(), WarmupS: sc.Phases.WarmupTime().Seconds(), ForS: measure.length.Seconds(),
 		Epochs: sc.Load.Epochs, ThinkS: time.Duration(sc.Load.Think).Seconds(), Keys: sc.Load.Keys.Dist, Mix: sc.Load.Mix,
 	}
+	r.load.AutoWarmup = sc.Phases.Warmup == scenarios.WarmupAuto
 	if measure.due != nil {
 		r.load.Rate = ratio(float64(measure.due.count()), measure.length.Seconds())
 	}
@@ -201,6 +202,9 @@ func (r *run) finish(interrupted bool) *results.Summary {
 	s.Trials.Order, s.Trials.RedeployEvery = sc.Trials.Order, sc.Trials.RedeployEvery
 	for _, a := range r.arms {
 		s.Arms = append(s.Arms, a.told())
+	}
+	for _, g := range sc.Gates {
+		s.Gates = append(s.Gates, results.Gate{On: g.On, Is: g.Is})
 	}
 	s.Rows = r.rows()
 	s.Dataset = results.Dataset{Source: r.Data.Describe()}

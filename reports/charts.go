@@ -36,8 +36,8 @@ type legendItem struct {
 	Mark  string
 }
 
-// section is the charts of one group, or of all.
-type section struct {
+// chartSection is the charts of one group, or of all.
+type chartSection struct {
 	Title   string
 	Figures []figure
 }
@@ -65,20 +65,20 @@ func newArtist(r *Report) *artist {
 }
 
 // sections draws everything that there are data for.
-func (a *artist) sections() []section {
-	all := section{Title: "All transforms"}
+func (a *artist) sections() []chartSection {
+	all := chartSection{Title: "All transforms"}
 	for _, mode := range a.modes() {
 		a.add(&all, a.overview(mode))
 	}
-	sections := []section{all}
+	sections := []chartSection{all}
 	for _, g := range a.r.Groups {
-		s := section{Title: g.Title()}
+		s := chartSection{Title: g.Title()}
 		a.add(&s, a.latency(g))
 		a.add(&s, a.targets(g))
 		a.add(&s, a.overTime(g))
 		sections = append(sections, s)
 	}
-	return slices.DeleteFunc(sections, func(s section) bool { return len(s.Figures) == 0 })
+	return slices.DeleteFunc(sections, func(s chartSection) bool { return len(s.Figures) == 0 })
 }
 
 func (a *artist) modes() []string {
@@ -103,7 +103,7 @@ type chart struct {
 
 // add draws a chart, unless it would make the page too large. Charts without
 // data, and those whose numbers no axis can hold, are left to the table.
-func (a *artist) add(s *section, c *chart) {
+func (a *artist) add(s *chartSection, c *chart) {
 	if c == nil {
 		return
 	}
@@ -145,7 +145,7 @@ func (a *artist) latency(g Group) *chart {
 	}
 	most := int64(0)
 	for _, l := range g.Lines {
-		h := a.r.Run.Latency[keyFor(l.Row, results.PhaseMeasure, results.MetricResponse)]
+		h := l.Series.Response
 		if h == nil || h.TotalCount() == 0 {
 			continue
 		}
@@ -216,7 +216,7 @@ func (a *artist) overTime(g Group) *chart {
 		columns: []string{"comm", "phase", "second", "MiB/s"},
 	}
 	for _, l := range g.Lines {
-		warm, measured := a.rates(l.Row)
+		warm, measured := rates(l)
 		if len(measured) < 2 {
 			continue
 		}
@@ -251,34 +251,25 @@ const shortest = 500 * time.Millisecond
 
 // rates are the MiB/s of an arm's intervals over the seconds since its first
 // measured one.
-func (a *artist) rates(row results.Row) (warm, measured plotter.XYs) {
-	metric := results.MetricService
-	if row.Mode == "offline" {
-		metric = results.MetricObject
-	}
+func rates(l Line) (warm, measured plotter.XYs) {
 	var origin time.Time
-	series := func(iv results.Interval) results.Key {
-		iv.Key.Block = 0
-		return iv.Key
-	}
-	for _, iv := range a.r.Run.Intervals {
-		if series(iv) == keyFor(row, results.PhaseMeasure, metric) && (origin.IsZero() || iv.Start.Before(origin)) {
-			origin = iv.Start
+	for _, p := range l.Series.Points {
+		if !p.Warmup && (origin.IsZero() || p.Start.Before(origin)) {
+			origin = p.Start
 		}
 	}
-	for _, iv := range a.r.Run.Intervals {
-		if iv.Duration <= 0 || iv.Duration < shortest && row.Mode != "offline" && row.Seconds > 2*shortest.Seconds() {
+	for _, p := range l.Series.Points {
+		if p.Duration <= 0 || p.Duration < shortest && l.Row.Mode != "offline" && l.Row.Seconds > 2*shortest.Seconds() {
 			continue
 		}
-		p := plotter.XY{
-			X: iv.Start.Sub(origin).Seconds() + iv.Duration.Seconds()/2,
-			Y: float64(iv.BytesIn) / (1 << 20) / iv.Duration.Seconds(),
+		xy := plotter.XY{
+			X: p.Start.Sub(origin).Seconds() + p.Duration.Seconds()/2,
+			Y: float64(p.BytesIn) / (1 << 20) / p.Duration.Seconds(),
 		}
-		switch series(iv) {
-		case keyFor(row, results.PhaseMeasure, metric):
-			measured = append(measured, p)
-		case keyFor(row, results.PhaseWarmup, metric):
-			warm = append(warm, p)
+		if p.Warmup {
+			warm = append(warm, xy)
+		} else {
+			measured = append(measured, xy)
 		}
 	}
 	for _, points := range []plotter.XYs{warm, measured} {
@@ -380,11 +371,6 @@ func (a *artist) bars(axis, title, caption string, categories []string, lines []
 		return nil
 	}
 	return c
-}
-
-// keyFor is the series of a row over all targets and blocks.
-func keyFor(row results.Row, phase, metric string) results.Key {
-	return results.Key{Arm: row.Name, Op: row.Op, Phase: phase, Metric: metric}
 }
 
 func ms(ns int64) float64 { return float64(ns) / float64(time.Millisecond) }

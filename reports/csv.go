@@ -8,20 +8,19 @@ import (
 	"github.com/etlbench/etlbench/reports/results"
 )
 
-// WriteJSON writes the run's summary.json, byte for byte as its writer did.
-func WriteJSON(w io.Writer, r *Report) error {
-	data, err := r.Run.Summary.Encode()
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(data)
-	return err
+// components are those that CSV has columns for.
+func components() []string {
+	return []string{results.ComponentClient, results.ComponentProxy, results.ComponentTarget, results.ComponentTransformer}
 }
 
-// WriteCSV writes a header and one line per row, numbers unrounded and those
-// not told left empty. The shares of single targets are in WriteTargetsCSV.
+// allBlocks is the block of a line that sums an arm's samples up.
+const allBlocks = "all"
+
+// WriteCSV writes a header and, of each operation of an arm, one line for all
+// blocks together ("all") and one for each block. Numbers are unrounded, those
+// not told empty. The shares of single targets are in WriteTargetsCSV.
 func WriteCSV(w io.Writer, r *Report) error {
-	lines := [][]string{append(armColumns(), "samples", "intended", "ops", "errors", "timeouts", "shed", "unsent",
+	lines := [][]string{append(armColumns(), "block", "partial", "samples", "intended", "ops", "errors", "timeouts", "shed", "unsent",
 		"verified_pct", "seconds", "ops_per_s")}
 	for _, q := range []string{"response", "service", "delay", "ttfb"} {
 		for _, n := range []string{"count", "infinite", "mean_ms", "p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms"} {
@@ -29,26 +28,44 @@ func WriteCSV(w io.Writer, r *Report) error {
 		}
 	}
 	lines[0] = append(lines[0], "bytes_in", "bytes_out", "mib_per_s", "out_mib_per_s", "moved_bytes")
+	for _, c := range components() {
+		lines[0] = append(lines[0], c+"_cpu_s", c+"_peak_bytes")
+	}
 	for _, g := range r.Groups {
 		for _, l := range g.Lines {
-			lines = append(lines, csvLine(l.Row))
+			lines = append(lines, csvLine(arm(l.Row), allBlocks, false, l.Row.Samples, l.Row.Measured))
+			for _, s := range r.Run.Summary.Samples {
+				if s.Arm == l.Row.Name && s.Op == l.Row.Op {
+					lines = append(lines, csvLine(arm(l.Row), whole(int64(s.Block)), s.Partial, 1, s.Measured))
+				}
+			}
 		}
 	}
 	return csv.NewWriter(w).WriteAll(lines)
 }
 
-func csvLine(row results.Row) []string {
-	line := append(arm(row), whole(int64(row.Samples)), whole(row.Intended), whole(row.Ops), whole(row.Errors), whole(row.Timeouts),
-		whole(row.Shed), whole(row.Unsent), exact(row.VerifiedPct), exact(row.Seconds), exact(row.OpsPerS))
-	for _, q := range []results.Quantiles{row.Response, row.Service, row.Delay, row.TTFB} {
+func csvLine(arm []string, block string, partial bool, samples int, m results.Measured) []string {
+	line := append(arm, block, strconv.FormatBool(partial), whole(int64(samples)), whole(m.Intended), whole(m.Ops), whole(m.Errors), whole(m.Timeouts),
+		whole(m.Shed), whole(m.Unsent), exact(m.VerifiedPct), exact(m.Seconds), exact(m.OpsPerS))
+	for _, q := range []results.Quantiles{m.Response, m.Service, m.Delay, m.TTFB} {
 		line = append(line, whole(q.Count), whole(q.Infinite), orEmpty(q.MeanMs), orEmpty(q.P50Ms), orEmpty(q.P90Ms),
 			orEmpty(q.P99Ms), orEmpty(q.P999Ms), orEmpty(q.MaxMs))
 	}
 	moved := ""
-	if row.MovedBytes != nil {
-		moved = whole(*row.MovedBytes)
+	if m.MovedBytes != nil {
+		moved = whole(*m.MovedBytes)
 	}
-	return append(line, whole(row.BytesIn), whole(row.BytesOut), exact(row.MiBPerS), exact(row.OutMiBPerS), moved)
+	line = append(line, whole(m.BytesIn), whole(m.BytesOut), exact(m.MiBPerS), exact(m.OutMiBPerS), moved)
+	for _, name := range components() {
+		cpu, peak := "", ""
+		for _, c := range m.Resources {
+			if c.Component == name {
+				cpu, peak = exact(c.CPUSeconds), whole(c.PeakBytes)
+			}
+		}
+		line = append(line, cpu, peak)
+	}
+	return line
 }
 
 // WriteTargetsCSV writes a header and one line per row and target.

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/etlbench/etlbench/reports"
+	"github.com/etlbench/etlbench/reports/judge"
 	"github.com/etlbench/etlbench/reports/results"
 )
 
@@ -245,9 +246,21 @@ func runs() map[string]func() *results.Run {
 	}
 }
 
+func build(t testing.TB, run *results.Run) *reports.Report {
+	t.Helper()
+	r, err := reports.Build(judge.Of(run, run.Intervals), judge.Options{})
+	require.NoError(t, err)
+	return r
+}
+
 func render(t testing.TB, write func(io.Writer, *reports.Report) error, run *results.Run) string {
 	t.Helper()
+	return drawn(t, write, build(t, run))
+}
+
+func drawn(t testing.TB, write func(io.Writer, *reports.Report) error, r *reports.Report) string {
+	t.Helper()
 	var b bytes.Buffer
-	require.NoError(t, write(&b, reports.Build(run)))
+	require.NoError(t, write(&b, r))
 	return b.String()
 }

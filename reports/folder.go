@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 
+	"github.com/etlbench/etlbench/reports/judge"
 	"github.com/etlbench/etlbench/reports/results"
 )
 
@@ -14,16 +15,32 @@ const (
 	markdownFile = "report.md"
 	htmlFile     = "report.html"
 	csvFile      = "report.csv"
+	jsonFile     = "report.json"
+	benchFile    = "bench.txt"
 )
 
-// WriteFolder reads the run folder dir and writes report.md, report.html and
-// report.csv into it, each at once, over those that are there.
+// Read reads a run folder and makes its report.
+func Read(dir string, o judge.Options) (*Report, error) {
+	e, err := judge.Read(dir)
+	if err != nil {
+		return nil, err
+	}
+	return Build(e, o)
+}
+
+// WriteFolder reads the run folder dir and writes report.md, report.html,
+// report.csv, report.json and bench.txt into it, each at once, over those that
+// are there.
 func WriteFolder(dir string) error {
-	run, err := results.Read(dir)
+	r, err := Read(dir, judge.Options{})
 	if err != nil {
 		return err
 	}
-	r := Build(run)
+	return r.Write()
+}
+
+// Write writes the files of WriteFolder.
+func (r *Report) Write() error {
 	for _, out := range []struct {
 		name  string
 		write func(io.Writer, *Report) error
@@ -31,12 +48,14 @@ func WriteFolder(dir string) error {
 		{markdownFile, WriteMarkdown},
 		{htmlFile, WriteHTML},
 		{csvFile, WriteCSV},
+		{jsonFile, WriteJSON},
+		{benchFile, WriteBench},
 	} {
 		var b bytes.Buffer
 		if err := out.write(&b, r); err != nil {
 			return fmt.Errorf("%s: %w", out.name, err)
 		}
-		if err := results.WriteFile(filepath.Join(dir, out.name), b.Bytes()); err != nil {
+		if err := results.WriteFile(filepath.Join(r.Run.Dir, out.name), b.Bytes()); err != nil {
 			return fmt.Errorf("%s: %w", out.name, err)
 		}
 	}

@@ -23,7 +23,7 @@ const maxScenario = 100 << 10
 // the template's escaping makes them safe.
 type pageData struct {
 	*Report
-	Sections    []section
+	Sections    []chartSection
 	LeftOut     int // charts
 	Environment []Fact
 	Scenario    string

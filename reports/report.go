@@ -1,8 +1,8 @@
 // Package reports turns run folders into what people and programs read: text
-// for the terminal, Markdown, JSON, CSV and one HTML page, and a side-by-side
-// comparison of runs. All of them are made from one Report, so they cannot
-// disagree. It computes no statistics and names no winner: it shows what was
-// measured and says what the numbers cannot carry.
+// for the terminal, Markdown, JSON, CSV, HdrHistogram percentiles, Go benchmark
+// lines and one HTML page, a comparison of runs, and the way from a number to
+// its evidence. Everything is drawn from one Report, so that outputs cannot
+// disagree. What it concludes is package judge's: here it gets words and places.
 //
 // Start at Build; WriteFolder does everything for one run folder. The numbers
 // themselves are described in package results.
@@ -17,33 +17,90 @@ import (
 
 	humanize "github.com/dustin/go-humanize"
 
+	"github.com/etlbench/etlbench/reports/judge"
 	"github.com/etlbench/etlbench/reports/results"
+	"github.com/etlbench/etlbench/reports/stats"
 )
-
-// enoughForP99 is how many operations a 99th percentile needs, so that ten of
-// them lie above it.
-const enoughForP99 = 1000
 
 // maxTargetsListed is how many targets' bandwidths are listed one by one in a
 // table; of more, the lowest and the highest are shown.
 const maxTargetsListed = 4
 
-// Report is what every output of one run is made from. All its strings are
-// printable, on one line, and still to be escaped for where they go.
+// Report is what every output of one run is made from, in the order in which
+// they show it. All its strings are printable, on one line, and still to be
+// escaped for where they go. Points of time and histograms are in Evidence.
 type Report struct {
-	Run      *results.Run
-	Title    string
+	Run       *results.Run
+	Evidence  *judge.Evidence
+	Judgement *judge.Judgement
+	Title     string
+	// 1. Verdict: whether the run is valid, in one line, why not, its gates.
+	Verdict  string
+	Reasons  []string
+	Gates    []GateLine
 	Warnings []string // what a reader must know before any number
 	Facts    []Fact
-	Columns  []string // titles of Line.Cells; all but the first are numbers
-	Groups   []Group
+	// 2. Results: by communication type. Columns are titles of Line.Cells; all
+	// but the first are numbers.
+	Columns []string
+	Groups  []Group
 	// Footnotes explain marks in the table, HowTo what its numbers mean.
 	Footnotes []string
 	HowTo     []string
+	Accounts  Table // operations, one by one, and bandwidth by target
+	Phases    Table // shares of the service time
+	Jobs      Table
+	// 3. and 4., latency and time, are Evidence.Series.
+	Costs      Table // 5. cost by size, and where it is the same
+	Crossovers []string
+	Scaling    Table // 6.
+	Contrasts  Table // 7. comparison
+	Conclusion []string
+	Health     Table // 8. of the tool
+	// ReadNext is a command that goes from the number that matters most to
+	// its evidence, "" without one.
+	ReadNext string
+}
+
+// GateLine is a gate in words.
+type GateLine struct {
+	Holds                  bool
+	Condition, Found, Text string // "all.p99 < 50ms", "31.2 ms [29.8, 33.0]", what to do
 }
 
 // Fact is a line of a report's head, such as "load" and "closed, 8 workers".
 type Fact struct{ Name, Value string }
+
+// Table is rows under titles. The first Left columns are words, the others
+// numbers. A table without rows is not shown.
+type Table struct {
+	Title   string
+	Columns []string
+	Left    int
+	Groups  []TableGroup
+	Notes   []string
+}
+
+// TableGroup is rows of a table that share a title, "" for none.
+type TableGroup struct {
+	Title string
+	Rows  [][]string
+}
+
+// Empty is true of a table without rows.
+func (t *Table) Empty() bool {
+	return !slices.ContainsFunc(t.Groups, func(g TableGroup) bool { return len(g.Rows) > 0 })
+}
+
+// add adds a row to the group of a title, which it makes.
+func (t *Table) add(group string, row ...string) {
+	i := slices.IndexFunc(t.Groups, func(g TableGroup) bool { return g.Title == group })
+	if i < 0 {
+		i = len(t.Groups)
+		t.Groups = append(t.Groups, TableGroup{Title: group})
+	}
+	t.Groups[i].Rows = append(t.Groups[i].Rows, row)
+}
 
 // Group is the lines that differ in nothing but the communication type.
 type Group struct {
@@ -57,8 +114,10 @@ type Group struct {
 
 // Line is one row of a run and its cells as every output prints them.
 type Line struct {
-	Row   results.Row
-	Cells []string
+	Row    results.Row
+	Series *judge.Series
+	P99    *judge.Interval // nil when it is not told
+	Cells  []string
 }
 
 // Title names the group, such as "md5 (python), offline". The operation is named
@@ -82,64 +141,98 @@ func (g Group) Name() string {
 	return g.Transform + " (" + g.Language + ")"
 }
 
-// Build makes the report of a run. It keeps the run and changes nothing in it.
-func Build(run *results.Run) *Report {
-	open := run.Summary.Load.Model == "open"
-	r := &Report{
-		Run:   run,
-		Title: clean(run.Summary.Name),
-		Columns: []string{"comm", "ops", "errors", "verified %", "ops/s",
-			"p50 ms", "p90 ms", "p99 ms", "max ms", "MiB/s", "MiB/s per target"},
-		Groups: groups(run.Summary.Rows, open),
+// Build judges a run and makes its report. It keeps the evidence and changes
+// nothing in it. The error is about options, or gates that say nothing.
+func Build(e *judge.Evidence, o judge.Options) (*Report, error) {
+	j, err := judge.Judge(e, o)
+	if err != nil {
+		return nil, err
 	}
-	if open {
-		r.Columns = append(r.Columns, openColumns()...)
-	}
-	t := count(run.Summary.Rows)
-	r.Warnings = warnings(run.Summary, t)
-	r.Facts = facts(run.Summary, t)
-	r.Footnotes = r.footnotes()
-	r.HowTo = howTo(run.Summary)
-	return r
+	r := &Report{Run: e.Run, Evidence: e, Judgement: j, Title: clean(e.Run.Summary.Name)}
+	t := count(e.Run.Summary.Rows)
+	r.verdict()
+	r.Warnings = warnings(e.Run.Summary, t)
+	r.Facts = facts(e.Run.Summary, t)
+	r.results()
+	r.Footnotes, r.HowTo = r.footnotes(), howTo(e.Run.Summary)
+	r.accounts()
+	r.phases()
+	r.jobs()
+	r.costs()
+	r.scaling()
+	r.contrasts()
+	r.health()
+	r.ReadNext = r.next()
+	return r, nil
 }
 
 // groups puts the communication types of each transform and mode together,
 // keeping the order in which they first appear.
-func groups(rows []results.Row, open bool) []Group {
-	var gs []Group
+func (r *Report) results() {
+	compared := len(r.Judgement.Comparison.Contrasts) > 0
+	r.Columns = []string{"comm", "ops/s", "MiB/s", "p50 ms", "p99 ms [95 % CI]", "max ms", "CPU s/GiB", "moved"}
+	if compared {
+		r.Columns = append(r.Columns, "p99 vs base")
+	}
 	place := map[rowKey]int{}
-	for _, row := range rows {
+	for k := range r.Run.Summary.Rows {
+		row := r.Run.Summary.Rows[k]
 		key := keyOf(row)
 		key.Comm, key.Language = "", row.Language
 		i, ok := place[key]
 		if !ok {
-			i = len(gs)
+			i = len(r.Groups)
 			place[key] = i
-			gs = append(gs, Group{Transform: clean(row.Transform), Language: clean(row.Language), Mode: clean(row.Mode),
+			r.Groups = append(r.Groups, Group{Transform: clean(row.Transform), Language: clean(row.Language), Mode: clean(row.Mode),
 				Level: clean(level(row.Arm)), Op: clean(row.Op)})
 		}
-		gs[i].Lines = append(gs[i].Lines, Line{Row: row, Cells: cells(row, open)})
+		l := Line{Row: row, Series: r.Evidence.Series[k]}
+		l.P99 = l.Series.P99()
+		l.Cells = cells(l)
+		if compared {
+			l.Cells = append(l.Cells, r.against(row))
+		}
+		r.Groups[i].Lines = append(r.Groups[i].Lines, l)
 	}
-	return gs
 }
 
-func cells(row results.Row, open bool) []string {
-	p99 := quantile(row.Response, row.Response.P99Ms)
-	if fewForP99(row) {
-		p99 += "*"
+func cells(l Line) []string {
+	row, q := l.Row, l.Row.Response
+	p99 := credible(q, q.P99Ms, 0.99)
+	if l.P99 != nil && q.P99Ms != nil {
+		p99 += fmt.Sprintf(" [%s, %s]", number(*l.P99.Low), number(*l.P99.High))
 	}
-	list := []string{clean(row.Comm), humanize.Comma(row.Ops), humanize.Comma(row.Errors),
-		percent(row.VerifiedPct), number(row.OpsPerS),
-		quantile(row.Response, row.Response.P50Ms), quantile(row.Response, row.Response.P90Ms), p99, quantile(row.Response, row.Response.MaxMs),
-		number(row.MiBPerS), perTarget(row.Targets)}
-	if open {
-		list = append(list, orNotTold(row.Service.P99Ms), orNotTold(row.Delay.P99Ms), humanize.Comma(row.Shed), humanize.Comma(row.Unsent))
-	}
-	return list
+	return []string{clean(row.Comm), number(row.OpsPerS), number(row.MiBPerS), credible(q, q.P50Ms, 0.5), p99, quantile(q, q.MaxMs),
+		measured(&row.Measured, "cpu-s/gib"), measured(&row.Measured, "moved")}
 }
 
-// openColumns are what an open loop tells besides.
-func openColumns() []string { return []string{"service p99", "delay p99", "shed", "unsent"} }
+// measured prints a number of results.Numbers.
+func measured(m *results.Measured, name string) string {
+	if v, ok := m.Value(name); ok {
+		return number(v)
+	}
+	return notTold
+}
+
+// against is what an arm's p99 is against its base's.
+func (r *Report) against(row results.Row) string {
+	c := r.Judgement.Comparison.Find(row.Name, row.Op, "p99")
+	switch {
+	case c == nil:
+		return "base"
+	case c.ChangePct == nil:
+		return strings.ToLower(string(c.Verdict))
+	}
+	return signed(&c.ChangePct.Estimate) + " " + string(c.Verdict)
+}
+
+// credible prints a percentile, unless it rests on fewer than ten values beyond it.
+func credible(q results.Quantiles, v *float64, at float64) string {
+	if v != nil && q.Count < stats.Needed(at) {
+		return fmt.Sprintf("n/a (n=%s)", humanize.Comma(q.Count))
+	}
+	return quantile(q, v)
+}
 
 // infinite stands for a percentile among operations that were never served.
 const infinite = "inf"
@@ -151,8 +244,6 @@ func quantile(q results.Quantiles, v *float64) string {
 	}
 	return orNotTold(v)
 }
-
-func fewForP99(row results.Row) bool { return row.Response.P99Ms != nil && row.Ops < enoughForP99 }
 
 // level names the levels of an arm's factors beside transform, communication
 // type and mode.
@@ -288,21 +379,33 @@ func known(parts ...string) string {
 }
 
 func (r *Report) footnotes() []string {
-	var few, untold bool
+	var few, untold, late, alone, moved bool
 	for _, g := range r.Groups {
 		for _, l := range g.Lines {
-			few = few || fewForP99(l.Row)
+			q := l.Row.Response
+			alone = alone || l.P99 == nil && q.P99Ms != nil && q.Count >= stats.Needed(0.99)
+			moved = moved || l.Row.MovedBytes != nil
 			for _, c := range l.Cells {
+				few = few || strings.HasPrefix(c, notTold+" (")
 				untold = untold || c == notTold
+				late = late || c == infinite
 			}
 		}
 	}
 	var notes []string
-	if few {
-		notes = append(notes, "* fewer than 1,000 operations: p99 rests on fewer than 10 samples.")
-	}
-	if untold {
-		notes = append(notes, notTold+": not measured, or the cluster does not tell.")
+	for _, n := range []struct {
+		there bool
+		text  string
+	}{
+		{few, "n/a (n=…): rests on too few operations; a p50 wants 20, a p99 1,000."},
+		{alone, "A p99 without an interval: requests depend on those before them, and were recorded for too short a time to tell how much."},
+		{untold, notTold + ": not measured, or the cluster does not tell."},
+		{late, infinite + ": among operations that were never served, or only after the timeout."},
+		{moved, "moved: bytes over the network for each byte delivered."},
+	} {
+		if n.there {
+			notes = append(notes, n.text)
+		}
 	}
 	return notes
 }
@@ -317,28 +420,11 @@ func howTo(s results.Summary) []string {
 		times = "ms: from when a request was due to its last byte (service: from when it was sent);"
 	}
 	lines := []string{
-		"MiB/s is source bytes over measured time, whatever size the output has" + targetOrder(s.Rows),
+		"MiB/s is source bytes over measured time, whatever size the output has.",
 		times + " offline, per object from read to stored, as targets record it.",
 		"verified: the share of operations whose whole output was compared with the expected one and equal.",
 	}
-	return append(lines, "One run: small differences may be noise. Repeat it, then: etlbench compare BASE OTHER")
-}
-
-// targetOrder says which number of "MiB/s per target" is whose.
-func targetOrder(rows []results.Row) string {
-	ids := make([]string, len(rows[0].Targets))
-	for i, t := range rows[0].Targets {
-		ids[i] = t.ID
-	}
-	for _, row := range rows {
-		if len(row.Targets) > maxTargetsListed {
-			return "; of more than four targets, lowest–highest."
-		}
-	}
-	if len(ids) < 2 {
-		return "."
-	}
-	return "; per target: " + clean(strings.Join(ids, " / ")) + "."
+	return lines
 }
 
 // htmlPath is where WriteFolder puts the page.
@@ -346,13 +432,17 @@ func (r *Report) htmlPath() string { return filepath.Join(r.Run.Dir, htmlFile) }
 
 // reproduce is the command that runs the same scenario again.
 func (r *Report) reproduce() string {
-	path := filepath.Join(r.Run.Dir, results.ScenarioFile)
-	if strings.ContainsFunc(path, func(c rune) bool {
+	return "etlbench run " + quoted(filepath.Join(r.Run.Dir, results.ScenarioFile))
+}
+
+// quoted is a word as a shell wants it.
+func quoted(word string) string {
+	if !strings.ContainsFunc(word, func(c rune) bool {
 		return !strings.ContainsRune("/._-+@:=", c) && (c > 'z' || c < '0' || c > '9' && c < 'A' || c > 'Z' && c < 'a')
 	}) {
-		path = "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+		return word
 	}
-	return "etlbench run " + path
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // environment lists env.json, leaving out what is not known.

@@ -44,6 +44,23 @@ type Run struct {
 // not end, with ErrSchema when another version's summary is in it, and with a
 // SyntaxError where a file is damaged.
 func Read(dir string) (*Run, error) {
+	r, err := ReadDocuments(dir)
+	if err != nil {
+		return nil, err
+	}
+	var sums merger
+	seen := map[seriesAt]int{}
+	err = Each(dir, func(iv Interval) error {
+		r.keep(iv, seen)
+		return sums.add(iv, headline)
+	})
+	r.Latency = sums.merged
+	return r, err
+}
+
+// ReadDocuments is Read without Intervals and Latency: Each has them, one at a
+// time, for who must not hold them all.
+func ReadDocuments(dir string) (*Run, error) {
 	r := &Run{Dir: dir}
 	if err := readSummary(dir, &r.Summary); err != nil {
 		return nil, err
@@ -58,16 +75,7 @@ func Read(dir string) (*Run, error) {
 	if err := readJSON(dir, ErrorsFile, &r.Errors); err != nil {
 		return nil, err
 	}
-	if r.Events, err = readEvents(dir); err != nil {
-		return nil, err
-	}
-	var sums merger
-	seen := map[seriesAt]int{}
-	err = Each(dir, func(iv Interval) error {
-		r.keep(iv, seen)
-		return sums.add(iv, headline)
-	})
-	r.Latency = sums.merged
+	r.Events, err = readEvents(dir)
 	return r, err
 }
 

@@ -165,9 +165,28 @@ type Summary struct {
 	// Blocks tell how the generator fared, one an arm and block, in the order
 	// in which they were measured.
 	Blocks []Block `json:"blocks"`
+	// Gates are what the run must satisfy.
+	Gates []Gate `json:"gates,omitempty"`
+	// Calibration is what the generator reached against a server that does
+	// nothing, before the run; nil when it was not tried.
+	Calibration *Calibration `json:"calibration,omitempty"`
 	// Notes are sentences that a reader must know to read the numbers right,
 	// such as which language a transform ran in.
 	Notes []string `json:"notes,omitempty"`
+}
+
+// Gate is a condition on the results, as the scenario has it, such as
+// {on: "arm(hpush).response.p99", is: "< 50ms"}. Package judge reads it.
+type Gate struct {
+	On string `json:"on"`
+	Is string `json:"is"`
+}
+
+// Calibration is the generator's own floor on this machine.
+type Calibration struct {
+	OpsPerS float64 `json:"ops_per_s"` // at most
+	P50Ms   float64 `json:"p50_ms"`    // of the response time at the planned rate
+	P99Ms   float64 `json:"p99_ms"`
 }
 
 // Cluster describes the cluster that was loaded.
@@ -187,16 +206,19 @@ type Load struct {
 	Arrival string `json:"arrival,omitempty"`
 	// Rate is the operations an open loop intends a second, on the average of
 	// the measured time; 0 of other models.
-	Rate     float64        `json:"rate,omitempty"`
-	InFlight int            `json:"in_flight,omitempty"` // an open loop's cap; beyond it operations are shed
-	Workers  int            `json:"workers"`
-	TimeoutS float64        `json:"timeout_s"`
-	WarmupS  float64        `json:"warmup_s"` // of each inline arm and block
-	ForS     float64        `json:"for_s"`    // measured time of each inline arm and block, seconds; 0 of epochs
-	Epochs   int            `json:"epochs,omitempty"`
-	ThinkS   float64        `json:"think_s,omitempty"`
-	Keys     string         `json:"keys"` // distribution of the objects that are asked for
-	Mix      map[string]int `json:"mix"`  // operations by weight
+	Rate     float64 `json:"rate,omitempty"`
+	InFlight int     `json:"in_flight,omitempty"` // an open loop's cap; beyond it operations are shed
+	Workers  int     `json:"workers"`
+	TimeoutS float64 `json:"timeout_s"`
+	WarmupS  float64 `json:"warmup_s"` // of each inline arm and block
+	// AutoWarmup says that WarmupS is the most that was allowed, and reports
+	// look for where it ended.
+	AutoWarmup bool           `json:"auto_warmup,omitempty"`
+	ForS       float64        `json:"for_s"` // measured time of each inline arm and block, seconds; 0 of epochs
+	Epochs     int            `json:"epochs,omitempty"`
+	ThinkS     float64        `json:"think_s,omitempty"`
+	Keys       string         `json:"keys"` // distribution of the objects that are asked for
+	Mix        map[string]int `json:"mix"`  // operations by weight
 }
 
 // Dataset describes the objects.
