@@ -45,6 +45,9 @@ func (r *ring) lastWords(n int) string {
 		return last
 	}
 	before := strings.Fields(string(cutFront(b[:i], n-len(last))))
+	if len(b[:i]) > n-len(last) && len(before) > 0 {
+		before[0] = "..." // the rest of a word
+	}
 	return last + " (before it: " + strings.Join(before, " ") + ")"
 }
 

@@ -153,5 +153,9 @@ func lastWords(text string) string {
 	if last == "" {
 		return "it printed nothing"
 	}
-	return strings.ToValidUTF8(last[max(0, len(last)-most):], "")
+	if cut := len(last) - most; cut > 0 {
+		_, whole, _ := strings.Cut(last[cut:], " ") // words, not pieces of them
+		last = "... " + strings.ToValidUTF8(whole, "")
+	}
+	return last
 }
