@@ -57,6 +57,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
+			e.Defer(func() { downAll(e) })
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -64,6 +65,17 @@ func TestScripts(t *testing.T) {
 		},
 		RequireExplicitExec: true,
 	})
+}
+
+// downAll stops what a script that failed has left running.
+func downAll(e *testscript.Env) {
+	state := e.Getenv("XDG_STATE_HOME")
+	clusters, _ := filepath.Glob(filepath.Join(state, "etlbench", "*.json"))
+	for _, c := range clusters {
+		down := exec.Command("etlbench", "down", "--name", strings.TrimSuffix(filepath.Base(c), ".json"))
+		down.Env = append(os.Environ(), "XDG_STATE_HOME="+state)
+		_ = down.Run() // the script's own failure is what counts
+	}
 }
 
 // exits runs a command and checks its exit code: exits CODE COMMAND...
