@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +37,8 @@ type etlView struct {
 	After        string       `json:"after"`
 	ChunkSize    int64        `json:"chunk_size"`
 	Errors       int          `json:"errors"` // inline ones that are remembered
+	// Interpreters are what the runtime really is, by target: version and path.
+	Interpreters map[string]string `json:"interpreters"`
 }
 
 func viewETL(d *api.ETLDetails) *etlView {
@@ -44,7 +48,8 @@ func viewETL(d *api.ETLDetails) *etlView {
 	}
 	v := &etlView{Name: s.ETLName(), Stage: d.Stage, Reason: d.Reason, Comm: s.Communication, Argument: s.Argument,
 		DirectPut: s.DirectPut, InitTimeout: timeText(s.InitTimeout), ObjTimeout: timeText(s.ObjTimeout),
-		Command: []string{}, Env: append([]api.EnvVar{}, s.Env...), Errors: len(d.Errors)}
+		Command: []string{}, Env: append([]api.EnvVar{}, s.Env...), Errors: len(d.Errors), Interpreters: map[string]string{}}
+	maps.Copy(v.Interpreters, d.Interpreters)
 	var image api.RuntimeSpec
 	switch {
 	case len(s.Code) > 0:
@@ -84,7 +89,7 @@ func etlShowCmd(r *remote) *cobra.Command {
 		Long: "Shows an ETL with its code or its spec.\n\n" +
 			"-o json prints an object of name, stage, reason, communication, argument, support_direct_put, init_timeout,\n" +
 			"obj_timeout, env, errors (how many inline ones there are), and of what it was made from: spec; or image and\n" +
-			"command; or runtime, code, dependencies, transform, before, after and chunk_size.",
+			"command; or runtime, interpreters (by target), code, dependencies, transform, before, after and chunk_size.",
 		ValidArgsFunction: r.complete(etlNames),
 		RunE: r.onETL(func(ctx context.Context, c *api.Client, args []string) error {
 			d, err := c.ETL(ctx, args[0])
@@ -95,6 +100,8 @@ func etlShowCmd(r *remote) *cobra.Command {
 			return r.print(v, func() { r.textETL(v) })
 		})}
 	r.outputFlag(cmd)
+	// Users of AIStore's command line look for it here.
+	cmd.AddCommand(etlErrorsCmd(r))
 	return cmd
 }
 
@@ -116,6 +123,9 @@ func (r *remote) textETL(v *etlView) {
 	row("image", v.Image)
 	row("command", strings.Join(v.Command, " "))
 	row("runtime", v.Runtime)
+	for _, target := range slices.Sorted(maps.Keys(v.Interpreters)) {
+		row("runs on "+target, v.Interpreters[target])
+	}
 	row("transform", v.Transform)
 	row("before", v.Before)
 	row("after", v.After)
