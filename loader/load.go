@@ -58,7 +58,7 @@ type load struct {
 	sink     *collector
 
 	began    time.Time
-	busy     atomic.Int64  // operations under way
+	busy     underWay
 	next     atomic.Uint64 // index of a closed loop's next operation
 	mu       sync.Mutex    // guards list, and intended of a closed loop
 	list     []*worker
@@ -176,9 +176,9 @@ func (l *load) worker() *worker {
 // when it is sent.
 func (w *worker) do(d due) error {
 	s := sample{kind: d.kind, phase: uint8(d.phase)}
-	w.busy.Add(1)
+	w.busy.add(1, time.Now())
 	began, err := w.issue(d.op, &s)
-	w.busy.Add(-1)
+	w.busy.add(-1, time.Now())
 	at := began.Sub(w.began)
 	s.due = d.at
 	if d.at == notTold {

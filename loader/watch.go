@@ -71,8 +71,8 @@ func (w *watch) look() {
 	}
 	w.usage.generator = start.until(end)
 	w.usage.generator.HiccupP99Ms, w.usage.generator.HiccupMaxMs = quantile(h.over, 99), quantile(h.over, 100)
-	if h.looks > 0 && w.load != nil {
-		mean := float64(h.busy) / float64(h.looks)
+	if w.load != nil && h.took > 0 {
+		mean := h.busy.Seconds() / h.took.Seconds()
 		w.usage.generator.InFlightMean, w.usage.generator.InFlightMax = &mean, h.most
 		w.usage.generator.Connections = h.connections
 	}
@@ -82,13 +82,15 @@ func (w *watch) look() {
 // over.
 type hiccups struct {
 	over        *hdrhistogram.Histogram // how much longer it slept
-	looks, busy int64                   // at the operations under way, and their sum
-	most        int64                   // of them at once
+	took, busy  time.Duration           // until the last look, and what operations were under way of it together
+	most        int64                   // of them at a look
 	connections int64                   // open at most
 }
 
 func (w *watch) hiccups() hiccups {
 	h := hiccups{over: results.NewHistogram()}
+	began := time.Now()
+	_, before := w.underWay(began)
 	for {
 		select {
 		case <-w.quit:
@@ -99,13 +101,18 @@ func (w *watch) hiccups() hiccups {
 		time.Sleep(time.Millisecond)
 		_ = h.over.RecordValue(int64(max(0, time.Since(from)-time.Millisecond)))
 		h.connections = max(h.connections, w.connections.Load())
-		if w.load != nil {
-			n := w.load.busy.Load()
-			h.looks++
-			h.busy += n
-			h.most = max(h.most, n)
-		}
+		now := time.Now()
+		n, sum := w.underWay(now)
+		h.took, h.busy, h.most = now.Sub(began), sum-before, max(h.most, n)
 	}
+}
+
+// underWay is that of the load, if there is one.
+func (w *watch) underWay(now time.Time) (n int64, sum time.Duration) {
+	if w.load == nil {
+		return 0, 0
+	}
+	return w.load.busy.at(now)
 }
 
 // generator is a reading of this process's counters.

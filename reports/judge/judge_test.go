@@ -79,10 +79,6 @@ func TestValidity(t *testing.T) {
 			p.Arms[0].Wait = 3
 			p.Generator = generator(func(g *results.Generator) { g.PacerP99Ms, g.DelayP99Ms = ptr(2.9), ptr(3.0) })
 		}, judge.Valid, "", ""},
-		{"too short to be seen under way", func(p *runtest.Plan) {
-			p.Arms[0].Ms, p.Arms[1].Ms = 1, 1
-			p.Generator = generator(func(g *results.Generator) { g.InFlightMean = ptr(0.05) })
-		}, judge.Valid, "", ""},
 		{"drifting", func(p *runtest.Plan) { p.Arms[1].Drift = 0.4 }, judge.NotSteady, "mean response drift", "warm up longer"},
 		{"drifting in one block", func(p *runtest.Plan) { p.Blocks, p.ForS, p.Arms[1].Drift = 1, 30, 0.6 }, judge.NotSteady, "mean response drift", "warm up longer"},
 		{"overloaded", func(p *runtest.Plan) { p.Arms[0].Shed, p.Arms[0].Ms = 10, 400 }, judge.NotSteady, "achieved", "the cluster could not keep up: 93.3 %"},

@@ -97,10 +97,6 @@ const (
 	maxCalibrated  = 10.0 // times the calibration's rate
 	perTargetFewer = 4    // requests in flight a target, below which a cap is tiny
 	littleSeconds  = 10.0 // measured time from which Little's law is looked at
-	// An open loop sends at about the same moments as the generator looks at
-	// what is under way, once a millisecond or two: what is over by then is not
-	// seen.
-	littleService = 10 * time.Millisecond
 )
 
 // validity judges every arm, and the run.
@@ -418,8 +414,7 @@ func (x *examined) little() Check {
 	short := measured < littleSeconds || longest*20 > measured/float64(max(1, len(x.blocks))) || x.all.Ops < 1000
 	if inFlight != nil && !short && x.all.Errors*100 <= x.all.Ops {
 		mean := time.Duration(weighted / float64(x.all.Ops) * 1e9)
-		seen := x.load.Model != "open" || mean >= littleService
-		if e, err := stats.Little(*inFlight, float64(x.all.Ops)/measured, mean); err == nil && seen {
+		if e, err := stats.Little(*inFlight, float64(x.all.Ops)/measured, mean); err == nil {
 			e = 100 * math.Abs(e)
 			v = &e
 		}

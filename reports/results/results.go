@@ -413,8 +413,8 @@ type Generator struct {
 	// the noise floor of every latency.
 	HiccupP99Ms *float64 `json:"hiccup_p99_ms"`
 	HiccupMaxMs *float64 `json:"hiccup_max_ms"`
-	// InFlightMean is the mean number of operations under way, by looking
-	// every millisecond. Little's law has it be OpsPerS × mean service time.
+	// InFlightMean is the mean number of operations under way, and InFlightMax
+	// the most at a look every millisecond. Little's law has it be OpsPerS × mean service time.
 	InFlightMean *float64 `json:"in_flight_mean"`
 	InFlightMax  int64    `json:"in_flight_max"`
 	Connections  int64    `json:"connections"` // open at most
