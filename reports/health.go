@@ -33,7 +33,10 @@ func (r *Report) health() {
 		w := found[name]
 		value := notTold
 		if w.Value != nil {
-			value = number(*w.Value) + unitAfter(w.Unit)
+			if value = number(*w.Value); *w.Value > 0 && *w.Value < 0.001 {
+				value = "< 0.001" // what rounding leaves
+			}
+			value += unitAfter(w.Unit)
 			if i := w.Interval; i != nil {
 				value += fmt.Sprintf(" [%.3g, %.3g]", *i.Low, *i.High)
 			}
