@@ -16,6 +16,7 @@ func (r *Report) contrasts() {
 		return
 	}
 	r.Conclusion = conclusion(c)
+	r.pairs()
 }
 
 // conclusion is the sentences below a table of contrasts.
@@ -53,13 +54,6 @@ func contrastTable(c *judge.Comparison, title string) Table {
 			if x.AA {
 				name += " (A/A)"
 			}
-			change := notTold
-			if x.ChangePct != nil {
-				change = signed(&x.ChangePct.Estimate)
-				if x.ChangePct.Low != nil {
-					change += fmt.Sprintf(" [%+.3g, %+.3g]", *x.ChangePct.Low, *x.ChangePct.High)
-				}
-			}
 			word := string(x.Verdict)
 			switch {
 			case x.Verdict == judge.NotCompared:
@@ -72,13 +66,48 @@ func contrastTable(c *judge.Comparison, title string) Table {
 			case x.Verdict == stats.Unsure:
 				t.note(x.Metric + " of " + name + " is unsure: " + x.Reason)
 			}
-			t.add(metricTitle(metric), clean(name), orNotTold(x.BaseValue), orNotTold(x.OtherValue), change, word)
+			t.add(metricTitle(metric), clean(name), orNotTold(x.BaseValue), orNotTold(x.OtherValue), changed(&x), word)
 		}
 	}
 	for _, why := range order {
 		t.note(fmt.Sprintf("%d not compared: %s.", reasons[why], why))
 	}
 	return t
+}
+
+// changed prints a change with its interval.
+func changed(x *judge.Contrast) string {
+	if x.ChangePct == nil {
+		return notTold
+	}
+	text := signed(&x.ChangePct.Estimate)
+	if x.ChangePct.Low != nil {
+		text += fmt.Sprintf(" [%+.3g, %+.3g]", *x.ChangePct.Low, *x.ChangePct.High)
+	}
+	return text
+}
+
+// pairs says how each arm compares with its base, a sentence each.
+func (r *Report) pairs() {
+	place := map[string]int{}
+	for _, x := range r.Judgement.Comparison.Contrasts {
+		if x.AA || x.Verdict == judge.NotCompared || x.ChangePct == nil {
+			continue
+		}
+		name := x.Other + " against " + x.Base
+		if x.Op != "get-etl" && x.Op != "etl-object" {
+			name += ", " + x.Op
+		}
+		i, ok := place[name]
+		if !ok {
+			i = len(r.Pairs)
+			place[name] = i
+			r.Pairs = append(r.Pairs, clean(name)+": ")
+		} else {
+			r.Pairs[i] += "; "
+		}
+		r.Pairs[i] += fmt.Sprintf("%s %s %s", x.Metric, signed(&x.ChangePct.Estimate), x.Verdict)
+	}
 }
 
 // note adds a note, cleaned.

@@ -1,11 +1,14 @@
 package reports
 
 import (
+	"fmt"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/etlbench/etlbench/reports/judge"
 	"github.com/etlbench/etlbench/reports/results"
 )
 
@@ -47,4 +50,34 @@ func TestReproduceIsReadyToPaste(t *testing.T) {
 		r := &Report{Run: &results.Run{Dir: dir}}
 		require.Equal(t, want, r.reproduce())
 	}
+}
+
+// Between the blocks of an arm others were measured: no line may join them.
+func TestStretchesEndWhereOthersWereMeasured(t *testing.T) {
+	begin := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	at := func(second, block int, warmup bool) judge.Point {
+		return judge.Point{Start: begin.Add(time.Duration(second) * time.Second), Duration: time.Second, Block: block, Warmup: warmup}
+	}
+	l := Line{Series: &judge.Series{Points: []judge.Point{
+		at(0, 1, true), at(1, 1, false), at(2, 1, false), at(3, 2, false), at(20, 2, false), at(21, 2, false)}}}
+	var sizes []int
+	for _, s := range stretches(l) {
+		sizes = append(sizes, len(s))
+	}
+	require.Equal(t, []int{1, 2, 1, 2}, sizes, "warm-up, block 1, block 2, and block 2 after a gap")
+}
+
+func TestLongTablesAreCut(t *testing.T) {
+	long := Table{Columns: []string{"x"}, Notes: []string{"note"}}
+	for i := range maxPageRows + 10 {
+		long.add(fmt.Sprint(i/100), fmt.Sprint(i))
+	}
+	cut := shown(long)
+	n := 0
+	for _, g := range cut.Groups {
+		n += len(g.Rows)
+	}
+	require.Equal(t, maxPageRows, n)
+	require.Equal(t, []string{"note", "10 rows more are in report.json."}, cut.Notes)
+	require.Equal(t, []string{"note"}, long.Notes, "the report keeps its own")
 }

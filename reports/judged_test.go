@@ -133,6 +133,22 @@ func TestJudgedOutputsAgree(t *testing.T) {
 	}
 }
 
+// A fault is told in every output that people read.
+func TestFaultsAreTold(t *testing.T) {
+	run, intervals := runtest.Make(fourWay())
+	run.Events = append(run.Events, results.Event{At: runtest.Started.Add(17 * time.Second), Kind: results.EventFault, Arm: "io", Block: 1, Text: "t2 was killed"})
+	r, err := reports.Build(judge.Of(run, intervals), judge.Options{})
+	require.NoError(t, err)
+	for name, write := range map[string]func(io.Writer, *reports.Report) error{"text": reports.WriteText, "md": reports.WriteMarkdown, "html": reports.WriteHTML} {
+		out := drawn(t, write, r)
+		require.Contains(t, out, "fault: t2 was killed", name)
+		require.Contains(t, out, "17.0", name)
+	}
+	page := drawn(t, reports.WriteHTML, r)
+	require.Contains(t, page, "stroke:var(--cf2)", "a line in the charts over time")
+	require.NotContains(t, drawn(t, reports.WriteHTML, made(t, fourWay())), "stroke:var(--cf2)")
+}
+
 func TestCSVHasBlocksAndTotals(t *testing.T) {
 	r := made(t, fourWay())
 	out := drawn(t, reports.WriteCSV, r)
@@ -278,7 +294,8 @@ func TestExplainFindsTheWorstInterval(t *testing.T) {
 	require.Contains(t, b.String(), "p99 900 ms")
 }
 
-func TestScalingAndCosts(t *testing.T) {
+// byWorkers is a run over workers that follows the law of scaling.
+func byWorkers() runtest.Plan {
 	p := runtest.Plan{Seed: 3, Blocks: 6, ForS: 3, PerSecond: 40, Load: results.Load{Model: "closed", Workers: 1}}
 	for _, n := range []int{1, 2, 3, 4, 6, 8} {
 		p.Arms = append(p.Arms, runtest.Arm{Arm: results.Arm{Name: fmt.Sprintf("w%d", n), Comm: "hpush", Mode: "inline", Transform: "echo", Workers: n}, Ms: 5})
@@ -296,14 +313,12 @@ func TestScalingAndCosts(t *testing.T) {
 			scale(s.Samples[i].Arm, &s.Samples[i].Measured)
 		}
 	}
-	r := made(t, p)
-	require.Len(t, r.Scaling.Groups, 1)
-	require.Len(t, r.Scaling.Groups[0].Rows, 6)
-	require.Equal(t, "8", r.Scaling.Groups[0].Rows[5][0])
-	require.True(t, strings.HasPrefix(r.Scaling.Groups[0].Rows[5][5], "0.741"), "1/(1+0.05×7): %v", r.Scaling.Groups[0].Rows[5])
-	require.Contains(t, r.Scaling.Notes[0], "contention 0.050")
+	return p
+}
 
-	p = runtest.Plan{Seed: 3, Blocks: 6, ForS: 3, PerSecond: 40, Load: results.Load{Model: "closed", Workers: 1}}
+// bySize is a run over sizes, whose arms cost a fixed part and one of each MiB.
+func bySize() runtest.Plan {
+	p := runtest.Plan{Seed: 3, Blocks: 6, ForS: 3, PerSecond: 40, Load: results.Load{Model: "closed", Workers: 1}}
 	fixed, per := map[string]float64{"hpush": 1, "io": 5}, map[string]float64{"hpush": 8, "io": 4}
 	for _, comm := range []string{"hpush", "io"} {
 		for _, size := range []string{"64KiB", "1MiB", "2MiB", "4MiB"} {
@@ -325,7 +340,18 @@ func TestScalingAndCosts(t *testing.T) {
 			change(s.Samples[i].Arm, &s.Samples[i].Measured)
 		}
 	}
-	r = made(t, p)
+	return p
+}
+
+func TestScalingAndCosts(t *testing.T) {
+	r := made(t, byWorkers())
+	require.Len(t, r.Scaling.Groups, 1)
+	require.Len(t, r.Scaling.Groups[0].Rows, 6)
+	require.Equal(t, "8", r.Scaling.Groups[0].Rows[5][0])
+	require.True(t, strings.HasPrefix(r.Scaling.Groups[0].Rows[5][5], "0.741"), "1/(1+0.05×7): %v", r.Scaling.Groups[0].Rows[5])
+	require.Contains(t, r.Scaling.Notes[0], "contention 0.050")
+
+	r = made(t, bySize())
 	require.Equal(t, []string{"echo hpush inline", "service time", "1.00 [1.00, 1.00] ms", "8.00 [8.00, 8.00] ms", "0 %"}, r.Costs.Groups[0].Rows[0])
 	require.Contains(t, r.Crossovers[0], "service time: below 1.00 [1.00, 1.00] MiB echo hpush inline costs less, above it echo io inline")
 }

@@ -62,20 +62,19 @@ func (r *Report) markdownSections() []section {
 		{"Communication types", func(w io.Writer) {
 			r.markdownTable(w)
 			markdownList(w, "", r.Footnotes)
+			markdownSection(w, r.Accounts)
 		}},
-		{"Comparison", func(w io.Writer) {
-			markdownSection(w, r.Contrasts)
-			markdownList(w, "", r.Conclusion)
-		}},
-		{"Accounts", tables(r.Accounts)},
-		{"Errors", r.markdownErrors},
 		{"Latency", tables(r.Phases)},
-		{"Time", tables(r.Jobs)},
+		{"Time", tables(r.Events, r.Jobs)},
 		{"Size", func(w io.Writer) {
 			markdownSection(w, r.Costs)
 			markdownList(w, "", r.Crossovers)
 		}},
 		{"Scaling", tables(r.Scaling)},
+		{"Comparison", func(w io.Writer) {
+			markdownSection(w, r.Contrasts)
+			markdownList(w, "", r.Conclusion)
+		}},
 		{"Health of the tool", tables(r.Health)},
 		{"Reproduce", func(w io.Writer) {
 			fmt.Fprintf(w, "\n    %s\n\n", clean(r.reproduce()))
@@ -101,6 +100,8 @@ func (r *Report) markdownVerdict(w io.Writer) {
 	for i, s := range r.Warnings {
 		fmt.Fprintf(w, "%s> **Warning:** %s\n>\n", map[bool]string{true: "\n"}[i == 0], markdown(s))
 	}
+	markdownList(w, "", r.Pairs[:min(len(r.Pairs), maxMarkdownRows)])
+	r.markdownErrors(w)
 	if r.ReadNext != "" {
 		fmt.Fprintf(w, "\nRead next: %s\n", markdown(r.ReadNext))
 	}

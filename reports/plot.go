@@ -38,9 +38,14 @@ func token(n uint8) color.Color { return color.RGBA{tokenRed, tokenGreen, n, 0xf
 const (
 	gridToken    = 0xf0
 	warmupToken  = 0xf1
+	faultToken   = 0xf2
+	partToken    = 0x20 // the first of the parts of a whole
 	paletteSize  = 8
 	tokenPattern = `#1234([0-9A-F]{2})`
 )
+
+// variable is a token's in the style sheet.
+func variable(token int) string { return fmt.Sprintf("--c%02x", token) }
 
 // colorOf is the place in the palette of a communication type. The known ones
 // keep theirs in every chart of every run, so that reports can be read side by
@@ -92,7 +97,7 @@ func newPlot(x, y string) *plot.Plot {
 type line struct {
 	color  int
 	points plotter.XYs
-	dashed bool // warm-up: grey and dashed
+	dashed bool
 }
 
 func addLine(p *plot.Plot, l line) error {
@@ -102,7 +107,7 @@ func addLine(p *plot.Plot, l line) error {
 	}
 	pl.Color, pl.Width = token(uint8(l.color)), 1.5
 	if l.dashed {
-		pl.Color, pl.Width, pl.Dashes = token(warmupToken), 1, []vg.Length{3, 2}
+		pl.Width, pl.Dashes = 1, []vg.Length{3, 2}
 	}
 	p.Add(pl)
 	return nil
@@ -110,14 +115,77 @@ func addLine(p *plot.Plot, l line) error {
 
 // addMarks puts the mark of a communication type on some points, for those who
 // do not see the colours.
-func addMarks(p *plot.Plot, l line) error {
+func addMarks(p *plot.Plot, l line) error { return addShaped(p, l, l.color) }
+
+// addShaped puts the mark of a shape, of which there are four, on some points.
+func addShaped(p *plot.Plot, l line, shape int) error {
 	s, err := plotter.NewScatter(l.points)
 	if err != nil {
 		return err
 	}
 	shapes := []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}, draw.RingGlyph{}}
-	s.GlyphStyle = draw.GlyphStyle{Color: token(uint8(l.color)), Radius: 3, Shape: shapes[l.color%len(shapes)]}
+	s.GlyphStyle = draw.GlyphStyle{Color: token(uint8(l.color)), Radius: 3, Shape: shapes[shape%len(shapes)]}
 	p.Add(s)
+	return nil
+}
+
+// addInterval draws a line from low to high on the row y, behind a mark.
+func addInterval(p *plot.Plot, low, high, y float64, color int) error {
+	return addLine(p, line{color: color, points: plotter.XYs{{X: low, Y: y}, {X: high, Y: y}}})
+}
+
+// addBand fills what lies between low and high.
+func addBand(p *plot.Plot, low, high plotter.XYs, color uint8) error {
+	around := slices.Clone(high)
+	slices.Reverse(around)
+	area, err := plotter.NewPolygon(append(slices.Clone(low), around...))
+	if err != nil {
+		return err
+	}
+	area.Color, area.LineStyle.Width = token(color), 0
+	p.Add(area)
+	return nil
+}
+
+// rowHeight is that of a row of marks or bars.
+const rowHeight = 22
+
+// rowsPlot is a plot with a row for each label, the first at the top: row i is
+// at y = len(labels)-1-i.
+func rowsPlot(x string, labels []string) (p *plot.Plot, height int) {
+	p = newPlot(x, "")
+	var ticks plot.ConstantTicks
+	for i, l := range labels {
+		ticks = append(ticks, plot.Tick{Value: float64(len(labels) - 1 - i), Label: short(l, 28)})
+	}
+	p.Y.Tick.Marker, p.Y.Tick.LineStyle.Color = ticks, color.Transparent
+	p.Y.Min, p.Y.Max = -0.6, float64(len(labels))-0.4
+	return p, 60 + rowHeight*len(labels)
+}
+
+// addStack draws parts of wholes as bars that continue each other, one for each
+// row of rowsPlot; parts[k][i] is part k of row i.
+func addStack(p *plot.Plot, parts []plotter.Values) error {
+	var below *plotter.BarChart
+	for k, values := range parts {
+		values = slices.Clone(values)
+		slices.Reverse(values)
+		bars, err := plotter.NewBarChart(values, rowHeight*0.6)
+		if err != nil {
+			return err
+		}
+		bars.Horizontal, bars.Color, bars.LineStyle.Width = true, token(uint8(partToken+k)), 0
+		if below != nil {
+			bars.StackOn(below)
+		}
+		p.Add(bars)
+		below = bars
+	}
+	if math.IsInf(p.X.Max, 0) || p.X.Max > 1e15 {
+		return errors.New("values too large to be drawn")
+	}
+	p.X.Min, p.X.Max = 0, max(p.X.Max*1.05, 1e-3)
+	p.Y.Min, p.Y.Max = -0.6, float64(len(parts[0]))-0.4
 	return nil
 }
 
@@ -140,13 +208,13 @@ func addBars(p *plot.Plot, categories []string, colors []int, values []plotter.V
 	}
 	labels := make([]plot.Tick, len(categories))
 	for i, c := range categories {
-		labels[i] = plot.Tick{Value: float64(i), Label: short(c, 18)}
+		labels[i] = plot.Tick{Value: float64(i), Label: short(c, 16)}
 	}
 	p.X.Tick.Marker = plot.ConstantTicks(labels)
 	// Invisible ticks keep the labels off the axis.
 	p.X.Tick.LineStyle.Color, p.X.Tick.Length = color.Transparent, 4
 	p.X.Min, p.X.Max = -0.5, float64(len(categories))-0.5
-	if slot < 60 {
+	if longest := slices.MaxFunc(labels, func(a, b plot.Tick) int { return len(a.Label) - len(b.Label) }); slot < vg.Length(7*len(longest.Label)) {
 		p.X.Tick.Label.Rotation, p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = math.Pi/4, text.XRight, text.YTop
 	}
 	return fromZero(p)
@@ -188,18 +256,18 @@ func tickLabel(v float64) string {
 	return number(v)
 }
 
-// logY makes the y axis logarithmic. All values must be above 0.
-func logY(p *plot.Plot) error {
-	if p.Y.Min <= 0 || math.IsInf(p.Y.Max, 0) {
+// logarithmic makes an axis so. All its values must be above 0.
+func logarithmic(a *plot.Axis) error {
+	if a.Min <= 0 || math.IsInf(a.Max, 0) || a.Max > 1e15 {
 		return errors.New("values cannot be drawn on a logarithmic axis")
 	}
-	p.Y.Min, p.Y.Max = p.Y.Min/1.2, p.Y.Max*1.2
-	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.TickerFunc(logTicks)
+	a.Min, a.Max = a.Min/1.2, a.Max*1.2
+	a.Scale, a.Tick.Marker = plot.LogScale{}, plot.TickerFunc(logTicks)
 	return nil
 }
 
 // logTicks labels 1, 2 and 5 of each decade, or whole decades when there are
-// many.
+// many, and round numbers when there are too few.
 func logTicks(lo, hi float64) []plot.Tick {
 	steps := []float64{1, 2, 5}
 	if hi/lo > 1000 {
@@ -213,15 +281,22 @@ func logTicks(lo, hi float64) []plot.Tick {
 			}
 		}
 	}
+	if len(ticks) < 2 {
+		return linearTicks(lo, hi)
+	}
 	return ticks
 }
 
 // svg draws p and makes the result fit to stand in a page: no prologue, no
 // fixed size, no fonts, colours of the style sheet, and a title that screen
 // readers find by id.
-func svg(p *plot.Plot, id, title string) (template.HTML, error) {
-	canvas := vgsvg.New(chartWidth, chartHeight)
-	p.Draw(draw.New(canvas))
+func svg(p *plot.Plot, height int, id, title string) (template.HTML, error) {
+	if height == 0 {
+		height = chartHeight
+	}
+	canvas := vgsvg.New(chartWidth, vg.Length(height))
+	// A page's font may be wider than gonum's: labels at the ends need room.
+	p.Draw(draw.Crop(draw.New(canvas), 0, -14, 4, 0))
 	var b bytes.Buffer
 	if _, err := canvas.WriteTo(&b); err != nil {
 		return "", err
@@ -236,6 +311,6 @@ func svg(p *plot.Plot, id, title string) (template.HTML, error) {
 	})
 	body = strings.ReplaceAll(body, "#000000", "currentColor")
 	head := fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="%s-title" viewBox="0 0 %d %d" fill="currentColor"><title id="%s-title">%s</title>`,
-		id, chartWidth, chartHeight, id, html.EscapeString(title))
+		id, chartWidth, height, id, html.EscapeString(title))
 	return template.HTML(head + strings.TrimSpace(body)), nil
 }

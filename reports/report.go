@@ -50,16 +50,23 @@ type Report struct {
 	Accounts  Table // operations, one by one, and bandwidth by target
 	Phases    Table // shares of the service time
 	Jobs      Table
+	Events    Table // faults, and what ended the run
 	// 3. and 4., latency and time, are Evidence.Series.
 	Costs      Table // 5. cost by size, and where it is the same
 	Crossovers []string
 	Scaling    Table // 6.
 	Contrasts  Table // 7. comparison
 	Conclusion []string
-	Health     Table // 8. of the tool
+	Pairs      []string // how each arm compares with its base, a sentence each
+	Health     Table    // 8. of the tool
 	// ReadNext is a command that goes from the number that matters most to
 	// its evidence, "" without one.
 	ReadNext string
+
+	// What charts are drawn from; the tables above tell the same.
+	fits      []sizeFit
+	crossings []sizeCrossing
+	laws      []lawFit
 }
 
 // GateLine is a gate in words.
@@ -158,6 +165,7 @@ func Build(e *judge.Evidence, o judge.Options) (*Report, error) {
 	r.accounts()
 	r.phases()
 	r.jobs()
+	r.events()
 	r.costs()
 	r.scaling()
 	r.contrasts()

@@ -210,9 +210,19 @@ func TestPage(t *testing.T) {
 		})
 	}
 	page := render(t, reports.WriteHTML, demo())
-	require.Equal(t, 2+2+2+4, strings.Count(page, "<svg "), "overviews, latency and time of inline, targets")
+	require.Equal(t, 2+4+4+2+4+2*3, strings.Count(page, "<svg "), "overviews; intervals, targets and rates of all; latency and three percentiles of inline")
 	require.Equal(t, strings.Count(page, "<svg "), strings.Count(page, "<details>"), "every chart has its data")
 	require.Contains(t, page, "99.9%</text>")
+	headings := regexp.MustCompile(`<h2 id="[a-z]+">([^<]+)</h2>`)
+	for name, fabricate := range runs() {
+		var got []string
+		for _, m := range headings.FindAllStringSubmatch(render(t, reports.WriteHTML, fabricate()), -1) {
+			got = append(got, m[1])
+		}
+		require.Equal(t, []string{"Verdict", "Communication types", "Latency", "Time", "Size", "Scaling", "Comparison", "Health of the tool", "Reproduce"}, got, name)
+	}
+	require.Equal(t, 2, strings.Count(page, `<p class="missing">Nothing to show: `), "no sizes, no workers")
+	require.Equal(t, 7, strings.Count(render(t, reports.WriteHTML, &results.Run{}), `<p class="missing">`))
 	require.Contains(t, page, "etlbench run runs/demo/scenario.yaml")
 }
 

@@ -62,6 +62,26 @@ func (r *Report) options() stats.Options {
 	return stats.Options{Seed: r.Run.Summary.Seed, Resamples: 2000}
 }
 
+// lawFit is how an arm's throughput grows with its workers.
+type lawFit struct {
+	title string
+	lines []Line // by workers
+	usl   stats.USL
+}
+
+// sizeFit is what an operation of an arm costs by its size.
+type sizeFit struct {
+	title, kind, unit string // kind: "service time" or "CPU time"
+	classes           []stats.SizeClass
+	line              stats.Line
+}
+
+// sizeCrossing is where one arm overtakes another.
+type sizeCrossing struct {
+	kind string
+	at   stats.Crossover
+}
+
 // scaling shows how throughput grows with the workers, where they are a factor.
 func (r *Report) scaling() {
 	r.Scaling = Table{Title: "Scaling over workers", Left: 1,
@@ -83,7 +103,12 @@ func (r *Report) scaling() {
 			}
 			r.Scaling.add(titles[i], fmt.Sprint(l.Row.Workers), number(l.Row.OpsPerS), number(l.Row.MiBPerS), perTarget(l.Row.Targets), spread(l.Row.Targets), cell)
 		}
-		r.Scaling.Notes = append(r.Scaling.Notes, titles[i]+": "+lawOf(loads, r.options()))
+		u, err := stats.FitUSL(loads, r.options())
+		if err != nil {
+			u.NoFit = err.Error()
+		}
+		r.laws = append(r.laws, lawFit{titles[i], lines, u})
+		r.Scaling.Notes = append(r.Scaling.Notes, titles[i]+": "+lawOf(u))
 	}
 }
 
@@ -111,12 +136,8 @@ func spread(targets []results.Target) string {
 }
 
 // lawOf says what the Universal Scalability Law makes of loads.
-func lawOf(loads []stats.Load, o stats.Options) string {
-	u, err := stats.FitUSL(loads, o)
-	switch {
-	case err != nil:
-		return err.Error()
-	case u.NoFit != "":
+func lawOf(u stats.USL) string {
+	if u.NoFit != "" {
 		return "Universal Scalability Law: " + u.NoFit
 	}
 	text := fmt.Sprintf("Universal Scalability Law: %s/s with one, contention %s, coherency %s", interval(u.Lambda), interval(u.Sigma), interval(u.Kappa))
@@ -137,7 +158,7 @@ func sizeOf(row results.Row) float64 {
 // costs shows what an operation costs by its size, where sizes are a factor:
 // a fixed part, and one of each MiB; and where one arm overtakes another.
 func (r *Report) costs() {
-	r.Costs = Table{Title: "Cost by size: fixed + per MiB", Left: 1,
+	r.Costs = Table{Title: "Cost by size: fixed + per MiB", Left: 2,
 		Columns: []string{"", "of", "fixed [95 % CI]", "per MiB [95 % CI]", "off by at most"}}
 	titles, groups := r.factorOf(func(a *results.Arm) { a.Size = "" }, sizeOf)
 	for _, kind := range []struct{ name, number, unit string }{{"service time", "service.mean", "ms"}, {"CPU time", "cpu-us/op", "µs"}} {
@@ -156,10 +177,12 @@ func (r *Report) costs() {
 				continue
 			}
 			r.Costs.add("", titles[i], kind.name, interval(line.Fixed)+" "+kind.unit, interval(line.PerMiB)+" "+kind.unit, fmt.Sprintf("%.0f %%", 100*line.Misfit))
+			r.fits = append(r.fits, sizeFit{titles[i], kind.name, kind.unit, classes, line})
 			if first == nil {
 				first = classes
 			} else if c, err := stats.Cross(first, classes, r.options()); err == nil {
 				r.Crossovers = append(r.Crossovers, crossing(titles[0], titles[i], kind.name, c))
+				r.crossings = append(r.crossings, sizeCrossing{kind.name, c})
 			}
 		}
 	}

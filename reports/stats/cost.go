@@ -17,6 +17,9 @@ type SizeClass struct {
 	Costs []float64 // latency or CPU time of a request, above 0, of each block; all classes have the same blocks
 }
 
+// Mean is the mean over blocks, to which a Line is fitted.
+func (c SizeClass) Mean() float64 { return stat.Mean(c.Costs, nil) }
+
 // Line is the cost of a request by size: Fixed + PerMiB × MiB, in the unit of
 // the costs. Intervals have Level 0 with fewer than MinBlocks blocks.
 type Line struct {
