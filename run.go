@@ -33,20 +33,24 @@ type runFlags struct {
 
 func runCmd(e *env) *cobra.Command {
 	var f runFlags
+	var aisloader bool
 	cmd := &cobra.Command{
 		Use:   "run FILE|NAME",
 		Short: "run a scenario and write a run folder",
 		Long: "Runs a scenario file, or a built-in scenario by its name (see: etlbench scenarios ls).\n\n" +
 			"The cluster is the one of --cluster, else $AIS_ENDPOINT, else the scenario's target.proxies,\n" +
-			"else the one that runs on this machine; without any, one is started for the run.",
+			"else the one that runs on this machine; without any, one is started for the run.\n\n" +
+			"With --aisloader the scenario is made of a command line of AIStore's aisloader, which comes after --. A\n" +
+			"line for each of its flags says what became of it; etlbench scenarios import prints the scenario.",
 		Example: "  etlbench run inline-by-comm\n  etlbench run my.yaml --set load.workers=16 --out runs/16\n" +
-			"  etlbench run my.yaml --cluster http://ais.example:51080",
-		Args: cobra.ExactArgs(1),
+			"  etlbench run my.yaml --cluster http://ais.example:51080\n" +
+			"  etlbench run --aisloader -- -duration=30s -numworkers=16 -maxsize=1M -etl=md5",
+		Args: aisloaderArgs(&aisloader, cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(); err != nil {
 				return err
 			}
-			s, err := loadScenario(args[0], f.sets)
+			s, err := f.scenario(e, aisloader, args)
 			if err != nil {
 				return err
 			}
@@ -56,8 +60,24 @@ func runCmd(e *env) *cobra.Command {
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.sets, "set", nil, "change the scenario: `KEY=VALUE`, such as load.workers=16; may repeat")
 	fl.StringVar(&f.cluster, "cluster", "", "`URL` of a proxy")
+	fl.BoolVar(&aisloader, "aisloader", false, aisloaderUsage)
 	f.common(cmd)
 	return cmd
+}
+
+// scenario is the one that a command line names, or that aisloader's flags make.
+func (f *runFlags) scenario(e *env, aisloader bool, args []string) (*scenarios.Scenario, error) {
+	if !aisloader {
+		return loadScenario(args[0], f.sets)
+	}
+	s, proxy, err := aisloaderScenario(e, args, f.sets)
+	if err != nil {
+		return nil, err
+	}
+	if f.cluster == "" {
+		f.cluster = proxy // said on the command line, it goes before the environment
+	}
+	return s, nil
 }
 
 // common adds the flags that run and demo share.

@@ -14,7 +14,7 @@ import (
 )
 
 func scenariosCmd(e *env) *cobra.Command {
-	cmd := &cobra.Command{Use: "scenarios", Short: "list, show, check and plan scenarios", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "scenarios", Short: "list, show, check, plan and import scenarios", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	var sets []string
 	check := &cobra.Command{
@@ -53,7 +53,7 @@ func scenariosCmd(e *env) *cobra.Command {
 		},
 	}
 	plan.Flags().StringArrayVar(&sets, "set", nil, "change the scenario: `KEY=VALUE`; may repeat")
-	cmd.AddCommand(check, plan,
+	cmd.AddCommand(check, plan, importCmd(e),
 		&cobra.Command{
 			Use: "ls", Short: "list the built-in scenarios", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error {
