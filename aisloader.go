@@ -46,12 +46,7 @@ func importCmd(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			data, err := s.YAML()
-			if err != nil {
-				return err
-			}
-			_, err = e.out.Write(data)
-			return fail(err)
+			return printScenario(e, s)
 		},
 	}
 	cmd.Args = aisloaderArgs(&on, cobra.NoArgs)

@@ -24,12 +24,7 @@ func scenariosCmd(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			data, err := s.YAML()
-			if err != nil {
-				return err
-			}
-			_, err = e.out.Write(data)
-			return fail(err)
+			return printScenario(e, s)
 		},
 	}
 	check.Flags().StringArrayVar(&sets, "set", nil, "change the scenario: `KEY=VALUE`; may repeat")
@@ -79,6 +74,16 @@ func scenariosCmd(e *env) *cobra.Command {
 			},
 		})
 	return cmd
+}
+
+// printScenario prints a scenario with all its defaults.
+func printScenario(e *env, s *scenarios.Scenario) error {
+	data, err := s.YAML()
+	if err != nil {
+		return err
+	}
+	_, err = e.out.Write(data)
+	return fail(err)
 }
 
 // checkedScenario reads a scenario whose transforms and types exist.
