@@ -33,31 +33,55 @@ type runFlags struct {
 
 func runCmd(e *env) *cobra.Command {
 	var f runFlags
+	var aisloader bool
 	cmd := &cobra.Command{
 		Use:   "run FILE|NAME",
 		Short: "run a scenario and write a run folder",
 		Long: "Runs a scenario file, or a built-in scenario by its name (see: etlbench scenarios ls).\n\n" +
 			"The cluster is the one of --cluster, else $AIS_ENDPOINT, else the scenario's target.proxies,\n" +
-			"else the one that runs on this machine; without any, one is started for the run.",
+			"else the one that runs on this machine; without any, one is started for the run.\n\n" +
+			"With --aisloader the scenario is made of a command line of AIStore's aisloader, which comes after --. A\n" +
+			"line for each of its flags says what became of it; etlbench scenarios import prints the scenario.",
 		Example: "  etlbench run inline-by-comm\n  etlbench run my.yaml --set load.workers=16 --out runs/16\n" +
-			"  etlbench run my.yaml --cluster http://ais.example:51080",
-		Args: cobra.ExactArgs(1),
+			"  etlbench run my.yaml --cluster http://ais.example:51080\n" +
+			"  etlbench run --aisloader -- -duration=30s -numworkers=16 -maxsize=1M -etl=md5",
+		Args: aisloaderArgs(&aisloader, cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(); err != nil {
 				return err
 			}
-			s, err := loadScenario(args[0], f.sets)
+			s, err := f.scenario(e, aisloader, args)
 			if err != nil {
 				return err
 			}
 			return f.run(cmd.Context(), e, s, nil)
 		},
 	}
-	fl := cmd.Flags()
-	fl.StringArrayVar(&f.sets, "set", nil, "change the scenario: `KEY=VALUE`, such as load.workers=16; may repeat")
-	fl.StringVar(&f.cluster, "cluster", "", "`URL` of a proxy")
+	cmd.Flags().BoolVar(&aisloader, "aisloader", false, aisloaderUsage)
+	f.named(cmd)
 	f.common(cmd)
 	return cmd
+}
+
+// named adds the flags of verbs that are given a scenario by its name.
+func (f *runFlags) named(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&f.sets, "set", nil, "change the scenario: `KEY=VALUE`, such as load.workers=16; may repeat")
+	cmd.Flags().StringVar(&f.cluster, "cluster", "", "`URL` of a proxy")
+}
+
+// scenario is the one that a command line names, or that aisloader's flags make.
+func (f *runFlags) scenario(e *env, aisloader bool, args []string) (*scenarios.Scenario, error) {
+	if !aisloader {
+		return loadScenario(args[0], f.sets)
+	}
+	s, proxy, err := aisloaderScenario(e, args, f.sets)
+	if err != nil {
+		return nil, err
+	}
+	if f.cluster == "" {
+		f.cluster = proxy // said on the command line, it goes before the environment
+	}
+	return s, nil
 }
 
 // common adds the flags that run and demo share.
@@ -101,53 +125,59 @@ func (f *runFlags) run(ctx context.Context, e *env, s *scenarios.Scenario, notes
 	if err := checkNames(s); err != nil {
 		return err
 	}
-	var where *chosen
-	if !f.own {
-		if where, err = chooseCluster(ctx, e, f.cluster, s.Target.Proxies); err != nil {
-			return err
-		}
+	ctx, where, done, err := f.place(ctx, e, s)
+	if err != nil {
+		return err
 	}
+	defer done()
 	dir, err := f.folder(s.Name)
 	if err != nil {
 		return fail(err)
 	}
-	if where == nil {
-		why := ": none was named and none runs here"
-		if f.own {
-			why = ""
-		}
-		up := upFlags{name: "run", listen: "127.0.0.1:0", sync: f.sync, images: f.images, runtimes: f.runtimes, proxies: 1, targets: s.Target.Targets}
-		if err := up.check(); err != nil {
-			return err
-		}
-		fmt.Fprintf(e.err, "starting a cluster of 1 proxy and %d targets for this run%s\n", up.targets, why)
-		spawned, done, err := up.spawn(ctx, e)
-		if err != nil {
-			return fail(err)
-		}
-		where = &chosen{urls: []string{spawned.URL}, kind: "spawned", sync: f.sync, data: up.data,
-			processes: func(etl string) map[string][]int { return processesOf(spawned.Nodes, etl) }}
-		// A node that dies takes the run with it: numbers of half a cluster
-		// would compare nothing.
-		var lost context.CancelCauseFunc
-		ctx, lost = context.WithCancelCause(ctx)
-		go func() {
-			select {
-			case n := <-spawned.Died():
-				lost(fmt.Errorf("%s %s has died (%v)", n.Type, n.ID, n.Err()))
-			case <-ctx.Done():
-			}
-		}()
-		defer func() {
-			lost(nil)
-			if err := done(); err != nil {
-				fmt.Fprintln(e.err, "etlbench: clean up:", err)
-			}
-		}()
-	} else {
-		fmt.Fprintf(e.err, "using the cluster at %s (%s)\n", strings.Join(where.urls, ", "), where.why)
-	}
 	return f.measure(ctx, e, s, data, where, dir, notes)
+}
+
+// place chooses the cluster that applies, or starts one. The context that it
+// gives ends with the cluster; done stops what was started.
+func (f *runFlags) place(ctx context.Context, e *env, s *scenarios.Scenario) (_ context.Context, where *chosen, done func(), err error) {
+	why := ""
+	if !f.own {
+		why = ": none was named and none runs here"
+		if where, err = chooseCluster(ctx, e, f.cluster, s.Target.Proxies); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	if where != nil {
+		fmt.Fprintf(e.err, "using the cluster at %s (%s)\n", strings.Join(where.urls, ", "), where.why)
+		return ctx, where, func() {}, nil
+	}
+	up := upFlags{name: "run", listen: "127.0.0.1:0", sync: f.sync, images: f.images, runtimes: f.runtimes, proxies: 1, targets: s.Target.Targets}
+	if err := up.check(); err != nil {
+		return nil, nil, nil, err
+	}
+	fmt.Fprintf(e.err, "starting a cluster of 1 proxy and %d targets for this run%s\n", up.targets, why)
+	spawned, stop, err := up.spawn(ctx, e)
+	if err != nil {
+		return nil, nil, nil, fail(err)
+	}
+	where = &chosen{urls: []string{spawned.URL}, kind: "spawned", sync: f.sync, data: up.data,
+		processes: func(etl string) map[string][]int { return processesOf(spawned.Nodes, etl) }}
+	// A node that dies takes the run with it: numbers of half a cluster
+	// would compare nothing.
+	ctx, lost := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case n := <-spawned.Died():
+			lost(fmt.Errorf("%s %s has died (%v)", n.Type, n.ID, n.Err()))
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, where, func() {
+		lost(nil)
+		if err := stop(); err != nil {
+			fmt.Fprintln(e.err, "etlbench: clean up:", err)
+		}
+	}, nil
 }
 
 // folder is where the run goes.
@@ -167,31 +197,11 @@ const preciseLooks = 3
 
 // measure runs the load, writes the reports and prints the one asked for.
 func (f *runFlags) measure(ctx context.Context, e *env, s *scenarios.Scenario, data dataset.Set, where *chosen, dir string, notes []string) error {
-	yaml, err := s.YAML()
-	if err != nil {
-		return fail(err)
-	}
-	w, err := results.Create(dir, yaml, environment(ctx, e, where.data, f.runtimes.choices))
-	if err != nil {
-		return fail(err)
-	}
-	defer w.Close()
 	p := newProgress(e)
-	sum, runErr := loader.Run(ctx, loader.Config{
-		Scenario: s, Data: data, Proxies: where.urls, Kind: where.kind, Sync: where.sync, Notes: notes,
-		Results: w, ETL: armETL, Expect: expect, Progress: p.show, Processes: where.processes,
-		Precise: func(blocks []float64, within float64) (bool, error) {
-			return stats.Precise(blocks, within, preciseLooks, stats.Options{Seed: s.Seed})
-		},
-	})
+	sum, runErr := f.load(ctx, e, where, dir, loader.Config{Scenario: s, Data: data, Notes: notes, Expect: expect, Progress: p.show})
 	p.end()
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		runErr = cause
-	}
-	if sum == nil || len(sum.Rows) == 0 && ctx.Err() != nil {
-		// Nothing was measured: a folder without numbers is of no use.
-		w.Close()
-		return fail(errors.Join(runErr, os.RemoveAll(dir)))
+	if sum == nil {
+		return fail(runErr)
 	}
 	r, werr := reports.Read(dir, judge.Options{})
 	if werr == nil {
@@ -199,6 +209,7 @@ func (f *runFlags) measure(ctx context.Context, e *env, s *scenarios.Scenario, d
 	}
 	if r == nil {
 		// What the disk did not take is still here.
+		var err error
 		r, err = reports.Build(judge.Of(&results.Run{Dir: dir, Summary: *sum}, nil), judge.Options{})
 		if err != nil {
 			return fail(errors.Join(runErr, werr, err))
@@ -215,6 +226,35 @@ func (f *runFlags) measure(ctx context.Context, e *env, s *scenarios.Scenario, d
 	}
 	fmt.Fprintf(e.err, "run folder: %s\n", dir)
 	return verdict(r, runErr)
+}
+
+// load runs the load into the folder dir, which it makes. It fills in what the
+// config lacks. Without a summary nothing was measured, and there is no folder:
+// one without numbers is of no use.
+func (f *runFlags) load(ctx context.Context, e *env, where *chosen, dir string, c loader.Config) (*results.Summary, error) {
+	yaml, err := c.Scenario.YAML()
+	if err != nil {
+		return nil, err
+	}
+	w, err := results.Create(dir, yaml, environment(ctx, e, where.data, f.runtimes.choices))
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	c.Proxies, c.Kind, c.Sync, c.Processes = where.urls, where.kind, where.sync, where.processes
+	c.Results, c.ETL = w, armETL
+	c.Precise = func(blocks []float64, within float64) (bool, error) {
+		return stats.Precise(blocks, within, preciseLooks, stats.Options{Seed: c.Scenario.Seed})
+	}
+	sum, err := loader.Run(ctx, c)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	if sum == nil || len(sum.Rows) == 0 && ctx.Err() != nil {
+		w.Close()
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return sum, err
 }
 
 // verdict is the exit code of a run: 3 of errors, 4 of a run that is not valid

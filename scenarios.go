@@ -14,7 +14,7 @@ import (
 )
 
 func scenariosCmd(e *env) *cobra.Command {
-	cmd := &cobra.Command{Use: "scenarios", Short: "list, show, check and plan scenarios", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "scenarios", Short: "list, show, check, plan and import scenarios", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	var sets []string
 	check := &cobra.Command{
@@ -24,12 +24,7 @@ func scenariosCmd(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			data, err := s.YAML()
-			if err != nil {
-				return err
-			}
-			_, err = e.out.Write(data)
-			return fail(err)
+			return printScenario(e, s)
 		},
 	}
 	check.Flags().StringArrayVar(&sets, "set", nil, "change the scenario: `KEY=VALUE`; may repeat")
@@ -53,7 +48,7 @@ func scenariosCmd(e *env) *cobra.Command {
 		},
 	}
 	plan.Flags().StringArrayVar(&sets, "set", nil, "change the scenario: `KEY=VALUE`; may repeat")
-	cmd.AddCommand(check, plan,
+	cmd.AddCommand(check, plan, importCmd(e),
 		&cobra.Command{
 			Use: "ls", Short: "list the built-in scenarios", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error {
@@ -79,6 +74,16 @@ func scenariosCmd(e *env) *cobra.Command {
 			},
 		})
 	return cmd
+}
+
+// printScenario prints a scenario with all its defaults.
+func printScenario(e *env, s *scenarios.Scenario) error {
+	data, err := s.YAML()
+	if err != nil {
+		return err
+	}
+	_, err = e.out.Write(data)
+	return fail(err)
 }
 
 // checkedScenario reads a scenario whose transforms and types exist.

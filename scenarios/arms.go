@@ -96,6 +96,30 @@ func (s *Scenario) Plan() []Arm {
 	return arms
 }
 
+// Only is the scenario with one of its arms alone, under one name and in one
+// block. Its size class comes with it, so that the data set is that of the arm.
+func (s *Scenario) Only(a Arm) *Scenario {
+	one := *s
+	one.Trials = Trials{Blocks: 1, Order: s.Trials.Order}
+	one.Arms = Arms{Comm: s.Arms.Comm, Mode: []string{a.Mode}, Replicas: 1}
+	if a.ETL() {
+		one.Transforms, one.Arms.Comm = []string{a.Transform}, []string{a.Comm}
+	}
+	if a.Sized {
+		one.Arms.Size = []Bytes{a.Size}
+	}
+	if a.Put != "" {
+		one.Arms.Put = []string{a.Put}
+	}
+	if a.Stream != "" {
+		one.Arms.Stream = []string{a.Stream}
+	}
+	if a.Workers > 0 {
+		one.Arms.Workers = []int{a.Workers}
+	}
+	return &one
+}
+
 // cross makes an arm of each arm and level; of no levels, none more.
 func cross[T any](arms []Arm, levels []T, set func(*Arm, T)) []Arm {
 	if len(levels) == 0 {

@@ -41,3 +41,37 @@ func TestPlan(t *testing.T) {
 	require.Equal(t, []scenarios.Arm{{Name: "io", Transform: "md5", Comm: "io", Mode: "inline", Sized: true, Put: "relay", Stream: "fqn", Workers: 3, Replica: 1}}, s.Plan())
 	require.True(t, s.Plan()[0].ETL())
 }
+
+func TestOnlyIsTheArm(t *testing.T) {
+	s, err := scenarios.Parse("only.yaml", []byte(`apiVersion: etlbench/v1
+transforms: [md5, echo]
+arms: {comm: [hpush, io], mode: [inline, offline], size: [0B, 1KiB], put: [relay, direct], stream: [body, fqn], workers: [1, 2], replicas: 2}
+load: {mix: {get-etl: 1, get: 1}}
+trials: {blocks: 7, redeploy-every: 2}
+gates: [{on: all.errors, is: "< 1%"}]
+`))
+	require.NoError(t, err)
+	for _, a := range s.Plan() {
+		one := s.Only(a)
+		require.NoError(t, one.Validate())
+		require.Equal(t, 1, one.Trials.Blocks)
+		plan := one.Plan()
+		require.Len(t, plan, 1, a.Name)
+		a.Name, a.Replica = plan[0].Name, 1
+		require.Equal(t, a, plan[0])
+	}
+	require.Len(t, s.Arms.Comm, 2, "the scenario itself stays")
+}
+
+func TestOnlyOfPlainOperations(t *testing.T) {
+	s, err := scenarios.Parse("only.yaml", []byte("apiVersion: etlbench/v1\ntransforms: [md5]\narms: {mode: [inline, offline]}\nload: {mix: {get: 1}}\n"))
+	require.NoError(t, err)
+	plan := s.Plan()
+	require.False(t, plan[0].ETL())
+	only := s.Only(plan[0]).Plan()
+	require.Len(t, only, 1)
+	require.False(t, only[0].ETL())
+	last := plan[len(plan)-1]
+	require.Equal(t, scenarios.ModeOffline, last.Mode)
+	require.Len(t, s.Only(last).Plan(), 1)
+}
