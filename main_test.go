@@ -93,9 +93,10 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// checkSummary checks a run folder: summary DIR ROWS clean|broken. Clean rows
-// have operations, no errors and are verified in full; each broken one has
-// errors and is not. The clusters of scripts run on this machine, so all rows
+// checkSummary checks a run folder: summary DIR ROWS clean|broken|harmed. Clean
+// rows have operations, no errors and are verified in full; each broken one has
+// errors and is not; of harmed ones all errors are those of faults, and each
+// fault of the scenario has happened and was got over. The clusters of scripts run on this machine, so all rows
 // tell what their processes used.
 func checkSummary(ts *testscript.TestScript, _ bool, args []string) {
 	var s results.Summary
@@ -106,7 +107,7 @@ func checkSummary(ts *testscript.TestScript, _ bool, args []string) {
 	for _, r := range s.Rows {
 		clean := r.Ops > 0 && r.Errors == 0 && r.VerifiedPct == 100
 		broken := r.Errors > 0 && r.VerifiedPct < 100
-		if args[2] == "clean" && !clean || args[2] == "broken" && !broken {
+		if args[2] == "harmed" && !gotOver(&s, &r) || args[2] == "clean" && !clean || args[2] == "broken" && !broken {
 			ts.Fatalf("%s %s %s is not %s: %d ops, %d errors, %g %% verified", r.Transform, r.Comm, r.Mode, args[2], r.Ops, r.Errors, r.VerifiedPct)
 		}
 		if len(r.Resources) != 4 || r.MovedBytes == nil || r.Resources[3].Processes < len(r.Targets) {
@@ -121,6 +122,20 @@ func checkSummary(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("%s is empty", name)
 		}
 	}
+}
+
+func gotOver(s *results.Summary, r *results.Row) bool {
+	errs, faults := r.Errors, 0
+	for _, f := range s.Faults {
+		if f.Arm == r.Name {
+			faults++
+			errs -= f.Errored()
+			if f.Failed != "" || f.FirstGoodS == nil || f.Kind == results.FaultKill && f.Lost() == 0 {
+				return false
+			}
+		}
+	}
+	return errs == 0 && faults == 3
 }
 
 // nothingRuns checks that no process is left of this script's clusters, nodes
@@ -149,6 +164,7 @@ var floors = map[string]string{
 	"":                    "* cobra pflag go-pretty/v6/table go-pretty/v6/text go-humanize xxhash/v2 x/term x/sys/unix",
 	"cluster/api":         "xxhash/v2 msgp/msgp",
 	"cluster/child":       "",
+	"cluster/fault":       "",
 	"cluster/comm":        "cluster/api fasthttp fasthttp/websocket cenkalti/backoff/v5 x/sys/unix",
 	"cluster/pod":         "cluster/api cluster/child api/core/v1 apimachinery/pkg/util/yaml sigs.k8s.io/yaml procfs",
 	"cluster/pod/podtest": "cluster/api cluster/pod testify/require",

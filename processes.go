@@ -11,16 +11,24 @@ import (
 	"github.com/etlbench/etlbench/reports/results"
 )
 
-// processes lists those of a cluster that up started, as its state file has
-// them at the moment: nodes that died were started again.
-func (s *clusterState) processes(e *env) func(etl string) map[string][]int {
-	return func(etl string) map[string][]int {
+// nodes lists those of a cluster that up started, as its state file has them at
+// the moment: nodes that died were started again.
+func (s *clusterState) nodes(e *env) func() []*cluster.NodeProcess {
+	return func() []*cluster.NodeProcess {
 		now, err := loadState(e, s.Name)
 		if err != nil || now == nil {
-			return map[string][]int{}
+			return nil
 		}
-		return processesOf(now.Nodes, etl)
+		return now.Nodes
 	}
+}
+
+// processes are those of the cluster, by component; nil when it is elsewhere.
+func (c *chosen) processes() func(etl string) map[string][]int {
+	if c.nodes == nil {
+		return nil
+	}
+	return func(etl string) map[string][]int { return processesOf(c.nodes(), etl) }
 }
 
 // processesOf are the processes of nodes, and of the pods of an ETL on them, by
@@ -33,13 +41,22 @@ func processesOf(nodes []*cluster.NodeProcess, etl string) map[string][]int {
 			continue
 		}
 		pids[results.ComponentTarget] = append(pids[results.ComponentTarget], n.PID)
-		for _, pod := range children(n.PID) {
-			if etl != "" && podOf(pod, etl) {
-				pids[results.ComponentTransformer] = append(append(pids[results.ComponentTransformer], pod), descendants(pod)...)
-			}
+		for _, pod := range podsOf(n.PID, etl) {
+			pids[results.ComponentTransformer] = append(append(pids[results.ComponentTransformer], pod), descendants(pod)...)
 		}
 	}
 	return pids
+}
+
+// podsOf are the processes of an ETL's pods on a target, without those that
+// they started.
+func podsOf(target int, etl string) (pods []int) {
+	for _, pod := range children(target) {
+		if etl != "" && podOf(pod, etl) {
+			pods = append(pods, pod)
+		}
+	}
+	return pods
 }
 
 // podOf tells whether a process is a pod of an ETL: the URL at which it finds

@@ -147,6 +147,9 @@ func (f *runFlags) place(ctx context.Context, e *env, s *scenarios.Scenario) (_ 
 			return nil, nil, nil, err
 		}
 	}
+	if err := checkFaults(s, where); err != nil {
+		return nil, nil, nil, err
+	}
 	if where != nil {
 		fmt.Fprintf(e.err, "using the cluster at %s (%s)\n", strings.Join(where.urls, ", "), where.why)
 		return ctx, where, func() {}, nil
@@ -161,19 +164,16 @@ func (f *runFlags) place(ctx context.Context, e *env, s *scenarios.Scenario) (_ 
 		return nil, nil, nil, fail(err)
 	}
 	where = &chosen{urls: []string{spawned.URL}, kind: "spawned", sync: f.sync, data: up.data,
-		processes: func(etl string) map[string][]int { return processesOf(spawned.Nodes, etl) }}
-	// A node that dies takes the run with it: numbers of half a cluster
-	// would compare nothing.
+		nodes: spawned.Now, kills: &kills{}}
 	ctx, lost := context.WithCancelCause(ctx)
+	looking := make(chan struct{})
 	go func() {
-		select {
-		case n := <-spawned.Died():
-			lost(fmt.Errorf("%s %s has died (%v)", n.Type, n.ID, n.Err()))
-		case <-ctx.Done():
-		}
+		defer close(looking)
+		lookAfter(ctx, spawned, where.kills, lost)
 	}()
 	return ctx, where, func() {
 		lost(nil)
+		<-looking // before stop: nothing starts any more
 		if err := stop(); err != nil {
 			fmt.Fprintln(e.err, "etlbench: clean up:", err)
 		}
@@ -241,8 +241,8 @@ func (f *runFlags) load(ctx context.Context, e *env, where *chosen, dir string, 
 		return nil, err
 	}
 	defer w.Close()
-	c.Proxies, c.Kind, c.Sync, c.Processes = where.urls, where.kind, where.sync, where.processes
-	c.Results, c.ETL = w, armETL
+	c.Proxies, c.Kind, c.Sync, c.Processes = where.urls, where.kind, where.sync, where.processes()
+	c.Results, c.ETL, c.Inject = w, armETL, (&injector{where, c.Scenario.Seed}).inject
 	c.Precise = func(blocks []float64, within float64) (bool, error) {
 		return stats.Precise(blocks, within, preciseLooks, stats.Options{Seed: c.Scenario.Seed})
 	}

@@ -209,9 +209,9 @@ type chosen struct {
 	sync string // "" when not known
 	data string // folder, "" when not known
 	why  string
-	// processes are those of the cluster, by component; nil when it is
-	// elsewhere.
-	processes func(etl string) map[string][]int
+	// nodes are those of the cluster at the moment; nil when it is elsewhere.
+	nodes func() []*cluster.NodeProcess
+	kills *kills // of a cluster that was started for the run
 }
 
 // chooseCluster decides which cluster a command uses: --cluster, AIS_ENDPOINT,
@@ -244,5 +244,5 @@ func chooseCluster(ctx context.Context, e *env, flag string, scenario []string) 
 		return nil, fail(fmt.Errorf("cluster %s at %s does not answer: %w: stop it with: etlbench down --name %s", s.Name, s.URL, err, s.Name))
 	}
 	return &chosen{urls: []string{s.URL}, kind: "running", sync: s.Sync, data: s.Data, why: "cluster " + s.Name + " runs here",
-		processes: s.processes(e)}, nil
+		nodes: s.nodes(e)}, nil
 }

@@ -164,21 +164,26 @@ func (f *upFlags) foreground(ctx context.Context, e *env) (err error) {
 	return f.supervise(ctx, e, s, st)
 }
 
-// A node that dies is started again, but one that keeps dying is not.
+// A node that dies is started again, but one that keeps dying is not: that did
+// not run for restartWell since.
 const (
 	restartWait = time.Second
 	restartMost = 5
+	restartWell = 5 * time.Second
 )
 
 // supervise waits for ctx to end, and restarts nodes that die meanwhile.
 func (f *upFlags) supervise(ctx context.Context, e *env, s *cluster.Spawned, st *clusterState) error {
-	restarts := map[string]int{}
+	restarts, since := map[string]int{}, map[string]time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
 			fmt.Fprintln(e.err, "stopping the cluster …")
 			return nil
 		case n := <-s.Died():
+			if time.Since(since[n.ID]) > restartWell {
+				restarts[n.ID] = 0
+			}
 			restarts[n.ID]++
 			fmt.Fprintf(e.err, "%s %s has died (%v); its log: %s\n", n.Type, n.ID, n.Err(), n.Log)
 			if restarts[n.ID] > restartMost {
@@ -192,6 +197,7 @@ func (f *upFlags) supervise(ctx context.Context, e *env, s *cluster.Spawned, st 
 			if err := s.Restart(ctx, n); err != nil {
 				return fmt.Errorf("restart %s %s: %w", n.Type, n.ID, err)
 			}
+			since[n.ID] = time.Now()
 			fmt.Fprintf(e.err, "%s %s runs again\n", n.Type, n.ID)
 			if err := st.save(e); err != nil {
 				return err

@@ -48,7 +48,7 @@ type NodeProcess struct {
 type Spawned struct {
 	URL   string // of the first proxy
 	Nodes []*NodeProcess
-	mu    sync.Mutex // guards the nodes' processes
+	mu    sync.Mutex // guards what changes of nodes: process, PID and URL
 	cfg   SpawnConfig
 	env   []string
 	died  chan *NodeProcess
@@ -171,8 +171,9 @@ func (s *Spawned) run(ctx context.Context, n *NodeProcess, listen string) error 
 	if err != nil {
 		return err
 	}
+	var url string
 	select {
-	case n.URL = <-proc.URL():
+	case url = <-proc.URL():
 	case <-proc.Done():
 		return n.lastWords(proc.Err())
 	case <-ctx.Done():
@@ -180,7 +181,7 @@ func (s *Spawned) run(ctx context.Context, n *NodeProcess, listen string) error 
 		return fmt.Errorf("%s %s does not start: %w", n.Type, n.ID, context.Cause(ctx))
 	}
 	s.mu.Lock()
-	n.proc, n.PID = proc, proc.PID()
+	n.proc, n.PID, n.URL = proc, proc.PID(), url
 	s.mu.Unlock()
 	s.wg.Go(func() { s.watch(n, proc) })
 	return nil
@@ -224,6 +225,18 @@ func (s *Spawned) watch(n *NodeProcess, proc *child.Process) {
 		}
 	case <-s.stop:
 	}
+}
+
+// Now is a copy of the nodes as they are: PIDs and URLs change when one is
+// started again.
+func (s *Spawned) Now() []*NodeProcess {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*NodeProcess, len(s.Nodes))
+	for i, n := range s.Nodes {
+		list[i] = &NodeProcess{ID: n.ID, Type: n.Type, URL: n.URL, PID: n.PID, Dir: n.Dir, Log: n.Log}
+	}
+	return list
 }
 
 // Died gives every node that ended without being told to.

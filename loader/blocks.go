@@ -160,6 +160,7 @@ type outcomes struct {
 	errs    *errorLog
 	usage   usage
 	job     *results.Job
+	faults  []results.Fault
 }
 
 // opOutcome is what came of one operation.
@@ -200,6 +201,10 @@ func (r *run) account(out *outcomes) {
 	}
 	r.summary.Blocks = append(r.summary.Blocks, results.Block{Arm: a.Name, Block: out.block, Started: out.started,
 		Seconds: out.window.Seconds(), Deployed: out.fresh, Generator: out.usage.generator})
+	for _, f := range out.faults {
+		f.Partial = out.partial
+		r.summary.Faults = append(r.summary.Faults, f)
+	}
 	if out.partial {
 		a.partial = out
 		return

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/etlbench/etlbench/loader"
@@ -334,17 +335,31 @@ func TestFaultsAreInjectedAndUndone(t *testing.T) {
 	}
 	_, err := loader.Run(t.Context(), h.Config)
 	require.ErrorContains(t, err, "nobody here can inject them")
-	var injected, undone atomic.Int64
-	h.Inject = func(_ context.Context, f scenarios.Fault) (func() error, error) {
-		injected.Add(1)
+	var undone atomic.Int64
+	h.Inject = func(_ context.Context, f loader.Fault) (*loader.Injected, error) {
 		if f.Kill != "" {
 			return nil, errors.New("no such process")
 		}
-		return func() error { undone.Add(1); return nil }, nil
+		return &loader.Injected{Against: []string{"t1"}, How: "a test", Undo: func(context.Context) error { undone.Add(1); return nil }}, nil
 	}
-	_, r := h.run()
-	require.EqualValues(t, 3, injected.Load())
+	s, r := h.run()
+	require.Len(t, s.Faults, 3)
+	require.Len(t, r.Summary.Faults, 3)
 	require.EqualValues(t, 2, undone.Load())
+	byNumber := map[int]results.Fault{}
+	for _, f := range s.Faults {
+		byNumber[f.Number] = f
+		require.Equal(t, []any{"hpush", 1}, []any{f.Arm, f.Block})
+		require.False(t, f.Until.Before(f.At))
+	}
+	require.Equal(t, "no such process", byNumber[0].Failed)
+	delay, drop := byNumber[1], byNumber[2]
+	require.Equal(t, []any{results.FaultDelay, results.FaultDrop}, []any{delay.Kind, drop.Kind})
+	require.Less(t, delay.Until.Sub(delay.At), drop.Until.Sub(drop.At), "one without an end lasts as long as the arm")
+	require.Equal(t, []string{"t1"}, drop.Against)
+	require.NotNil(t, drop.FirstGoodS)
+	require.Positive(t, drop.Done)
+	require.Zero(t, drop.Lost())
 	var texts []string
 	for _, e := range r.Events {
 		if e.Kind == results.EventFault {
@@ -354,6 +369,33 @@ func TestFaultsAreInjectedAndUndone(t *testing.T) {
 	require.Contains(t, texts, "kill transformer: failed: no such process")
 	require.Contains(t, texts, "undone: drop 1% to target")
 	require.False(t, slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(s, "throttle") }))
+}
+
+// TestKilledTransformerIsStartedAgain: the cluster aborts an ETL whose pod dies;
+// the loader starts it, and tells what was lost until then.
+func TestKilledTransformerIsStartedAgain(t *testing.T) {
+	h := newHarness(t, some(8))
+	h.Scenario.Phases = scenarios.Phases{Measure: scenarios.Duration(400 * time.Millisecond)}
+	h.Scenario.Faults = []scenarios.Fault{{At: scenarios.Duration(50 * time.Millisecond), Kill: "transformer"}}
+	h.Inject = func(_ context.Context, f loader.Fault) (*loader.Injected, error) {
+		h.abort(f.ETL)
+		assert.Eventually(t, func() bool { return h.refused.Load() > 0 }, time.Minute, time.Millisecond)
+		return &loader.Injected{Against: []string{"pod on target00"}, Targets: []string{"target00"}}, nil
+	}
+	s, r := h.run()
+	f := s.Faults[0]
+	require.Empty(t, f.Failed)
+	require.Positive(t, f.Errored())
+	require.NotNil(t, f.FirstGoodS)
+	require.LessOrEqual(t, *f.FirstGoodS, s.Rows[0].Seconds)
+	require.Equal(t, "status 404", f.Errors[0].Class)
+	total := int64(0)
+	for _, e := range r.Errors {
+		total += e.Count
+	}
+	require.Equal(t, total, f.Errored(), "nothing else fails")
+	require.GreaterOrEqual(t, f.Lost(), f.Errored()-int64(h.Scenario.Load.Workers), "but for what was under way")
+	h.requireClean(t)
 }
 
 func TestStragglers(t *testing.T) {

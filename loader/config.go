@@ -73,9 +73,9 @@ type Config struct {
 	// recorded.
 	Processes func(etl string) map[string][]int
 
-	// Inject makes a fault of the scenario happen, and returns what undoes
-	// it, which may be nil. Required when the scenario has any.
-	Inject func(ctx context.Context, f scenarios.Fault) (undo func() error, err error)
+	// Inject makes a fault of the scenario happen. Required when the scenario
+	// has any.
+	Inject func(ctx context.Context, f Fault) (*Injected, error)
 
 	// Precise tells whether one value for each block so far, in their order,
 	// says within a share of itself what the metric is. Required with

@@ -55,6 +55,8 @@ func (r *run) deploy(ctx context.Context, a *arm, block int) (fresh bool, err er
 		}
 		r.etls[a.key()] = d
 		r.event(results.EventDeploy, a, block, d.name)
+	} else if err := r.revive(ctx, d); err != nil {
+		return false, err
 	}
 	a.etl, a.language = d, d.language
 	return fresh, nil

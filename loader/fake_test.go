@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,11 +58,13 @@ type fakeAIS struct {
 	serverTiming   bool // nodes and pods tell their shares of the time to who asks
 	// holdJob keeps jobs running until it is closed.
 	holdJob chan struct{}
-	noSums  bool // PUTs answered without a checksum
+	noSums  bool         // PUTs answered without a checksum
+	refused atomic.Int64 // requests for ETLs that do not run
 
 	mu      sync.Mutex // guards the rest
 	buckets map[string]map[string][]byte
 	etls    map[string]string // name to communication
+	aborted map[string]bool   // of etls
 	inits   []string          // names, in order
 	specs   []api.ETLSpec
 	jobs    map[string]*fakeJob
@@ -89,6 +92,7 @@ func newFake(t testing.TB) *fakeAIS {
 		fault:   func(string, string, string) string { return "" },
 		buckets: map[string]map[string][]byte{},
 		etls:    map[string]string{},
+		aborted: map[string]bool{},
 		jobs:    map[string]*fakeJob{},
 		seen:    map[string]int{},
 		quit:    make(chan struct{}),
@@ -219,6 +223,7 @@ func (f *fakeAIS) serveTarget(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	data, ok := f.buckets[b][name]
 	comm, known := f.etls[q.Get(api.QparamETLName)]
+	known = known && !f.aborted[q.Get(api.QparamETLName)]
 	f.mu.Unlock()
 	switch {
 	case !ok:
@@ -226,6 +231,7 @@ func (f *fakeAIS) serveTarget(w http.ResponseWriter, r *http.Request) {
 	case opOf(r) == "get":
 		f.write(w, r, "get", b, name, data)
 	case !known:
+		f.refused.Add(1)
 		fail(w, http.StatusNotFound, "does not exist - try starting new ETL")
 	case comm == "hpull://":
 		uname := url.PathEscape(api.AIS(b).Uname(name))
@@ -403,6 +409,18 @@ func (f *fakeAIS) startJob(w http.ResponseWriter, src, to string, msg api.Transf
 func (f *fakeAIS) serveETL(w http.ResponseWriter, r *http.Request, path []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if len(path) == 0 && r.Method == http.MethodGet {
+		list := []api.ETLInfo{}
+		for name := range f.etls {
+			stage := api.StageRunning
+			if f.aborted[name] {
+				stage = api.StageAborted
+			}
+			list = append(list, api.ETLInfo{ID: name, Stage: stage})
+		}
+		reply(w, list)
+		return
+	}
 	if len(path) == 0 {
 		var spec api.ETLSpec
 		_ = json.NewDecoder(r.Body).Decode(&spec)
@@ -427,6 +445,17 @@ func (f *fakeAIS) serveETL(w http.ResponseWriter, r *http.Request, path []string
 	if r.Method == http.MethodDelete {
 		delete(f.etls, path[0])
 	}
+	if len(path) == 2 && path[1] == "start" {
+		delete(f.aborted, path[0])
+		reply(w, "etl-abcdefghi")
+	}
+}
+
+// abort ends an ETL, as a cluster does whose pod has died.
+func (f *fakeAIS) abort(etl string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.aborted[etl] = true
 }
 
 func (f *fakeAIS) serveJobs(w http.ResponseWriter, r *http.Request) {

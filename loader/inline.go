@@ -171,6 +171,9 @@ func (r *run) inline(ctx context.Context, a *arm, block int) (*outcomes, error) 
 			}
 		},
 	}
+	if len(r.Scenario.Faults) > 0 {
+		l.faults = &faultLog{}
+	}
 	l.sink = r.collector(a, block, l)
 	out := &outcomes{arm: a, block: block, errs: errs}
 	watch, undo := r.watch(a, l), func() {}
@@ -179,7 +182,7 @@ func (r *run) inline(ctx context.Context, a *arm, block int) (*outcomes, error) 
 		p := &l.phases[i]
 		if p.name == results.PhaseMeasure {
 			watch.start()
-			undo = r.inject(ctx, a, block)
+			undo = r.inject(ctx, a, block, l.faults)
 		}
 		rest := after
 		for _, next := range l.phases[i+1:] {
@@ -189,6 +192,9 @@ func (r *run) inline(ctx context.Context, a *arm, block int) (*outcomes, error) 
 		r.event(results.EventPhase, a, block, p.name)
 	})
 	undo()
+	if l.faults != nil {
+		out.faults = l.faults.told()
+	}
 	out.usage = watch.stop()
 	r.event(results.EventPhase, a, block, "")
 	measured := len(l.phases) - 1
@@ -242,6 +248,9 @@ func (r *run) collector(a *arm, block int, l *load) *collector {
 		}
 	}
 	c.seen = func(s *sample) {
+		if l.faults != nil && l.phases[s.phase].name == results.PhaseMeasure {
+			l.faults.counted(l.began.Add(s.due), s.outcome)
+		}
 		switch {
 		case int32(s.phase) != l.current.Load():
 		case s.outcome == done:

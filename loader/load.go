@@ -54,6 +54,7 @@ type load struct {
 	open     bool
 	issuer   func(worker int) issuer
 	failed   func(phase int, o op, target int32, err error) // called concurrently
+	faults   *faultLog                                      // nil when there are none
 	clock    clock                                          // of the pacer
 	sink     *collector
 
@@ -185,6 +186,9 @@ func (w *worker) do(d due) error {
 		s.due = at
 	}
 	s.delay = max(0, at-s.due)
+	if w.faults != nil {
+		w.faults.ended(w.began.Add(s.due), began, time.Now(), s.target, err)
+	}
 	if err != nil {
 		s.outcome, s.wrong = broken, wrong(err)
 		if classOf(err) == classTimeout {

@@ -46,12 +46,12 @@ func (r *run) offline(ctx context.Context, a *arm, block int) (*outcomes, error)
 	if a.Sized {
 		j.prefix = dataset.ClassPrefix(a.Size)
 	}
-	watch := r.watch(a, nil)
+	watch, faults := r.watch(a, nil), &faultLog{}
 	err := r.createBucket(ctx, j.dst)
 	if err == nil {
 		r.event(results.EventPhase, a, block, results.PhaseMeasure)
 		watch.start()
-		undo := r.inject(ctx, a, block)
+		undo := r.inject(ctx, a, block, faults)
 		err = r.runJob(ctx, a, j)
 		undo()
 	}
@@ -76,7 +76,7 @@ func (r *run) offline(ctx context.Context, a *arm, block int) (*outcomes, error)
 	start, took := j.span()
 	r.jobTime = took
 	o := opOutcome{op: opETLObject, intended: j.cells[len(j.cells)-1].Accounted(), cells: j.cells, comparable: int64(len(j.objects))}
-	out := &outcomes{arm: a, block: block, started: start, window: took, ops: []opOutcome{o}, errs: j.errs, usage: usage, job: r.describeJob(j, start)}
+	out := &outcomes{arm: a, block: block, started: start, window: took, ops: []opOutcome{o}, errs: j.errs, usage: usage, job: r.describeJob(j, start), faults: faults.told()}
 	return out, r.writeJob(a, block, j.cells, start, took)
 }
 

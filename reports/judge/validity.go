@@ -188,6 +188,11 @@ func (e *Evidence) arm(a results.Arm, gates []Gate, tests int) ArmValidity {
 			x.blocks = append(x.blocks, b)
 		}
 	}
+	for _, f := range e.Run.Summary.Faults {
+		if f.Arm == a.Name && !f.Partial {
+			x.faults = append(x.faults, f)
+		}
+	}
 	v.Checks = append(v.Checks, x.samples(), x.errors(gates))
 	if a.Mode != "offline" {
 		v.Checks = append(v.Checks, x.generator(gates)...)
@@ -214,6 +219,7 @@ type examined struct {
 	load     results.Load
 	series   []*Series
 	blocks   []results.Block
+	faults   []results.Fault
 	all      results.Counts // of all operations of the mix
 	intended int64
 }
@@ -228,16 +234,17 @@ func (x *examined) samples() Check {
 	return c
 }
 
-// errors fails on any error, unless a gate says how many may be. Wrong bytes
-// are never allowed.
+// errors fails on any error that no fault made on purpose, unless a gate says
+// how many may be. Wrong bytes are never allowed.
 func (x *examined) errors(gates []Gate) Check {
 	c := Check{Name: "errors", Unit: "%", Wants: "none", State: OK, Verdict: Errors}
-	if x.intended > 0 {
-		share := 100 * float64(x.all.Errors) / float64(x.intended)
-		c.Value = &share
+	failed := x.all.Errors - x.planned()
+	if len(x.faults) > 0 {
+		c.Name = "errors outside faults"
 	}
-	if x.all.Errors == 0 {
-		return c
+	if x.intended > 0 {
+		share := 100 * float64(failed) / float64(x.intended)
+		c.Value = &share
 	}
 	var classes []string
 	wrong := false
@@ -247,9 +254,15 @@ func (x *examined) errors(gates []Gate) Check {
 			wrong = wrong || e.Class == "digest" || e.Class == "size"
 		}
 	}
+	if failed == 0 && !wrong {
+		return c
+	}
 	what := ""
 	if len(classes) > 0 {
 		what = " (" + strings.Join(classes, ", ") + ")"
+	}
+	if planned := x.planned(); planned > 0 {
+		what += fmt.Sprintf(", %d of them while a fault lasted", planned)
 	}
 	c.Text = fmt.Sprintf("%d of %d operations failed%s; see: etlbench explain %s %s.errors", x.all.Errors, x.intended, what, x.e.Run.Dir, x.arm.Name)
 	c.State = Fail
@@ -257,6 +270,14 @@ func (x *examined) errors(gates []Gate) Check {
 		c.State, c.Wants = Warn, "as its gate says"
 	}
 	return c
+}
+
+// planned is how many errors belong to faults.
+func (x *examined) planned() (n int64) {
+	for i := range x.faults {
+		n += x.faults[i].Errored()
+	}
+	return n
 }
 
 // gated tells whether a gate judges a number of an arm.

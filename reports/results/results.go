@@ -165,6 +165,8 @@ type Summary struct {
 	// Blocks tell how the generator fared, one an arm and block, in the order
 	// in which they were measured.
 	Blocks []Block `json:"blocks"`
+	// Faults are what went wrong on purpose, in the order of time.
+	Faults []Fault `json:"faults,omitempty"`
 	// Gates are what the run must satisfy.
 	Gates []Gate `json:"gates,omitempty"`
 	// Calibration is what the generator reached against a server that does
