@@ -369,6 +369,7 @@ func TestFaultsAreInjectedAndUndone(t *testing.T) {
 	require.Contains(t, texts, "kill transformer: failed: no such process")
 	require.Contains(t, texts, "undone: drop 1% to target")
 	require.False(t, slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(s, "throttle") }))
+	require.Contains(t, s.Notes, "The fault at 1h0m0s (throttle target to 50%) never happens in an inline arm: its measured time ends before.")
 }
 
 // TestKilledTransformerIsStartedAgain: the cluster aborts an ETL whose pod dies;

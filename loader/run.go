@@ -110,6 +110,7 @@ func newRun(c Config) (*run, error) {
 		classes:  map[scenarios.Bytes][]object{},
 		progress: startProgress(c.Progress),
 	}
+	r.summary.Notes = slices.Clone(c.Notes)
 	r.steps = steps(r.arms, c.Scenario.Trials, c.Scenario.Seed)
 	if g, ok := findCgroup(os.DirFS("/")); ok {
 		r.cgroup = &g
@@ -126,7 +127,6 @@ func newRun(c Config) (*run, error) {
 		r.hosts = append(r.hosts, host)
 	}
 	r.summary.Started = time.Now()
-	r.summary.Notes = slices.Clone(c.Notes)
 	return r, nil
 }
 
@@ -147,6 +147,11 @@ func (r *run) describeLoad() error {
 	r.load.AutoWarmup = sc.Phases.Warmup == scenarios.WarmupAuto
 	if measure.due != nil {
 		r.load.Rate = ratio(float64(measure.due.count()), measure.length.Seconds())
+	}
+	for _, f := range sc.Faults {
+		if at := time.Duration(f.At); measure.length > 0 && at >= measure.length {
+			r.note("The fault at %s (%s) never happens in an inline arm: its measured time ends before.", at, describe(f))
+		}
 	}
 	r.inlineTime, r.jobTime = sc.Phases.WarmupTime()+measure.length, measure.length
 	return nil

@@ -76,16 +76,18 @@ type Collect struct {
 // Components are what Cgroups and Faults may name.
 func Components() []string { return []string{"client", "proxy", "target", "transformer"} }
 
-// Fault is something that goes wrong on purpose. Exactly one of Kill,
-// Throttle, Delay and Drop is given.
+// Fault is something that goes wrong on purpose, on a cluster whose processes run
+// on this machine. Exactly one of Kill, Throttle, Delay and Drop is given.
 type Fault struct {
 	// At is the moment from the start of an arm's measured time, in every
 	// block.
 	At Duration `yaml:"at"`
-	// Kill is the component whose processes are killed.
+	// Kill is the component whose processes are killed (SIGKILL). Nodes are
+	// started again a second later, by who looks after the cluster; an ETL that
+	// is aborted thereby is started again at once, as an operator would do it.
 	Kill string `yaml:"kill,omitempty"`
 	// Throttle is the component whose CPU time is cut to CPU, above 0% (100%
-	// is one CPU).
+	// is one CPU), of each node or pod.
 	Throttle string  `yaml:"throttle,omitempty"`
 	CPU      Percent `yaml:"cpu,omitempty"`
 	// Delay is added to what is sent to the component On.
