@@ -46,8 +46,9 @@ func doctorCmd(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "check what this machine has for etlbench",
-		Long: "Checks what etlbench needs, and what only some of it needs. The exit code is 4 when something is\n" +
-			"wrong that it cannot do without.",
+		Long: "Checks what etlbench needs, and what only some of it needs: interpreters, limits of this machine, how well\n" +
+			"time is kept, and what the load generator can do against a server that does nothing. It takes about two\n" +
+			"seconds. The exit code is 4 when something is wrong that etlbench cannot do without.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {
@@ -64,16 +65,7 @@ func doctorCmd(e *env) *cobra.Command {
 func doctor(ctx context.Context, e *env, output string, choices python.Runtimes) error {
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
-	list := checks(e, choices)
-	found := make([]finding, len(list))
-	var wg sync.WaitGroup
-	for n, c := range list {
-		wg.Go(func() {
-			found[n] = c.run(ctx)
-			found[n].Check = c.name
-		})
-	}
-	wg.Wait()
+	found := append(together(ctx, checks(e, choices)), alone(ctx, timings())...)
 	if err := printFindings(e, output, found); err != nil {
 		return err
 	}
@@ -89,7 +81,32 @@ func doctor(ctx context.Context, e *env, output string, choices python.Runtimes)
 	return nil
 }
 
-// checks are all that doctor looks at.
+// together runs checks at the same time.
+func together(ctx context.Context, list []test) []finding {
+	found := make([]finding, len(list))
+	var wg sync.WaitGroup
+	for n, c := range list {
+		wg.Go(func() {
+			found[n] = c.run(ctx)
+			found[n].Check = c.name
+		})
+	}
+	wg.Wait()
+	return found
+}
+
+// alone runs checks that nothing may disturb.
+func alone(ctx context.Context, list []test) (found []finding) {
+	for _, c := range list {
+		found = append(found, together(ctx, []test{c})...)
+	}
+	return found
+}
+
+// timings are the checks that take the time of something.
+func timings() []test { return []test{{"clock", checkClock}, {"generator", checkGenerator}} }
+
+// checks are all else that doctor looks at.
 func checks(e *env, choices python.Runtimes) []test {
 	var (
 		once  sync.Once
@@ -101,6 +118,10 @@ func checks(e *env, choices python.Runtimes) []test {
 	}
 	return []test{
 		{"state folder", func(context.Context) finding { return checkState(e) }},
+		{"CPUs", checkCPUs},
+		{"memory", checkMemory},
+		{"open files", checkFiles},
+		{"local ports", checkPorts},
 		{"python", func(ctx context.Context) finding { return find(ctx).interpreters() }},
 		{"python dependencies", func(ctx context.Context) finding { return find(ctx).dependencies(ctx) }},
 	}

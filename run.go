@@ -243,6 +243,15 @@ func (f *runFlags) load(ctx context.Context, e *env, where *chosen, dir string, 
 	defer w.Close()
 	c.Proxies, c.Kind, c.Sync, c.Processes = where.urls, where.kind, where.sync, where.processes()
 	c.Results, c.ETL, c.Inject = w, armETL, (&injector{where, c.Scenario.Seed}).inject
+	if c.Calibration == nil {
+		if c.Calibration, err = calibrate(ctx, c.Scenario, c.Data); err != nil {
+			w.Close()
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
+		if cal := c.Calibration; cal != nil {
+			fmt.Fprintf(e.err, "calibration: this generator makes %.0f operations/s at most; its own p99 is %.3g ms\n", cal.OpsPerS, cal.P99Ms)
+		}
+	}
 	c.Precise = func(blocks []float64, within float64) (bool, error) {
 		return stats.Precise(blocks, within, preciseLooks, stats.Options{Seed: c.Scenario.Seed})
 	}
@@ -255,6 +264,20 @@ func (f *runFlags) load(ctx context.Context, e *env, where *chosen, dir string, 
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return sum, err
+}
+
+// calibrateTime is how long each part of a calibration takes: enough for some
+// thousand operations, and little beside a run.
+const calibrateTime = time.Second
+
+// calibrate has the generator say what it can do here, with bodies of the
+// mean size.
+func calibrate(ctx context.Context, s *scenarios.Scenario, data dataset.Set) (*results.Calibration, error) {
+	bytes, objects := int64(0), data.Objects()
+	for _, o := range objects {
+		bytes += o.Size
+	}
+	return loader.Calibrate(ctx, s, bytes/int64(max(1, len(objects))), calibrateTime)
 }
 
 // verdict is the exit code of a run: 3 of errors, 4 of a run that is not valid

@@ -21,11 +21,12 @@ import (
 
 // sweep is many runs of one arm each, with a folder for each below its own.
 type sweep struct {
-	f        *runFlags
-	e        *env
-	dir      string
-	data     map[scenarios.Bytes]dataset.Set // by size class
-	expected sync.Map                        // loader.Digest by transform and object: the same in every run
+	f           *runFlags
+	e           *env
+	dir         string
+	data        map[scenarios.Bytes]dataset.Set // by size class
+	expected    sync.Map                        // loader.Digest by transform and object: the same in every run
+	calibration *results.Calibration            // of the first run
 }
 
 func newSweep(f *runFlags, e *env, dir string) *sweep {
@@ -60,10 +61,11 @@ func (s *sweep) run(ctx context.Context, where *chosen, one *scenarios.Scenario,
 		s.data[class] = data
 	}
 	dir := filepath.Join(s.dir, name)
-	sum, err := s.f.load(ctx, s.e, where, dir, loader.Config{Scenario: one, Data: s.data[class], Expect: s.expect})
+	sum, err := s.f.load(ctx, s.e, where, dir, loader.Config{Scenario: one, Data: s.data[class], Expect: s.expect, Calibration: s.calibration})
 	if err != nil {
 		return nil, err
 	}
+	s.calibration = sum.Calibration
 	if len(sum.Rows) == 0 {
 		return nil, errors.New("nothing was measured")
 	}

@@ -82,6 +82,9 @@ type Config struct {
 	// trials.stop-at.
 	Precise func(blocks []float64, within float64) (bool, error)
 
+	// Calibration goes into the summary: see Calibrate. nil: it was not tried.
+	Calibration *results.Calibration
+
 	// Progress is called at most four times a second, always by the same
 	// goroutine, and last when the run ends. It must not block for long. nil
 	// is fine.

@@ -202,7 +202,7 @@ func (r *run) finish(interrupted bool) *results.Summary {
 	if r.cmap != nil {
 		s.Cluster.Proxies = len(r.cmap.Proxies)
 	}
-	s.Load = r.load
+	s.Load, s.Calibration = r.load, r.Calibration
 	s.Trials.Planned, s.Trials.Complete = sc.Trials.Blocks, r.complete()
 	s.Trials.Order, s.Trials.RedeployEvery = sc.Trials.Order, sc.Trials.RedeployEvery
 	for _, a := range r.arms {

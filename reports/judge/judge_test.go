@@ -3,6 +3,7 @@ package judge_test
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -243,5 +244,22 @@ func TestAcross(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, c.want, got.Worst(), "%+v", got.Contrasts)
 		})
+	}
+}
+
+// TestFloor: times that are near those of the tool itself are told as such, and
+// do not make a run invalid.
+func TestFloor(t *testing.T) {
+	for _, c := range []struct {
+		floor float64 // ms
+		want  judge.State
+	}{{0, judge.Unknown}, {0.1, judge.OK}, {50, judge.Warn}} {
+		p := healthy()
+		p.Change = func(s *results.Summary) { s.Calibration = &results.Calibration{OpsPerS: 50_000, P99Ms: c.floor} }
+		_, j := judged(t, p)
+		require.Equal(t, judge.Valid, j.Validity.Verdict, "%v", j.Validity.Reasons)
+		checks := j.Validity.Arms[0].Checks
+		i := slices.IndexFunc(checks, func(c judge.Check) bool { return c.Name == "p99 over the tool's floor" })
+		require.Equal(t, c.want, checks[i].State, c.floor)
 	}
 }

@@ -95,6 +95,7 @@ const (
 	maxRunQueue    = 20.0 // % of the measured time, of each CPU
 	maxLittle      = 5.0  // %
 	maxCalibrated  = 10.0 // times the calibration's rate
+	minFloor       = 3.0  // times the p99 that the generator has by itself
 	perTargetFewer = 4    // requests in flight a target, below which a cap is tiny
 	littleSeconds  = 10.0 // measured time from which Little's law is looked at
 )
@@ -296,7 +297,7 @@ func (x *examined) generator(gates []Gate) []Check {
 	checks := []Check{x.cpu(), x.throttled(), x.runQueue(),
 		x.part(waiting, maxDelay, func(g results.Generator) *float64 { return g.SchedP99Ms }),
 		x.part("garbage collection pauses", maxGC, func(g results.Generator) *float64 { return g.GCPauseP99Ms }),
-		x.part("hiccups of this machine", maxHiccup, func(g results.Generator) *float64 { return g.HiccupP99Ms }), x.little(), x.calibrated()}
+		x.part("hiccups of this machine", maxHiccup, func(g results.Generator) *float64 { return g.HiccupP99Ms }), x.little(), x.calibrated(), x.floor()}
 	// Whose fault a delay is depends on the rest.
 	guilty := slices.ContainsFunc(checks, func(c Check) bool {
 		return c.State == Fail || c.State == Warn && (c.Name == waiting || c.Name == "throttling")
@@ -456,6 +457,23 @@ func (x *examined) calibrated() Check {
 	}
 	return limit("rate over calibration", v, "times", maxCalibrated, Fail,
 		"the rate is more than this generator can make: something answers in its place")
+}
+
+// floor holds the response times against those that the generator has against
+// a server that does nothing: near them, arms differ by less than it adds.
+func (x *examined) floor() Check {
+	c := Check{Name: "p99 over the tool's floor", Unit: "times", Wants: fmt.Sprintf("at least %g times", minFloor), State: Unknown, Verdict: GeneratorBound}
+	cal, p99 := x.e.Run.Summary.Calibration, x.responseP99()
+	if cal == nil || cal.P99Ms <= 0 || p99 == nil {
+		return c
+	}
+	v := *p99 / cal.P99Ms
+	c.Value, c.State = &v, OK
+	if v < minFloor {
+		c.State = Warn
+		c.Text = fmt.Sprintf("the p99 is %.3g times the %.3g ms that the generator needs against a server that does nothing: the generator is a large part of it", v, cal.P99Ms)
+	}
+	return c
 }
 
 // achieved holds what was done against what was intended.

@@ -187,7 +187,7 @@ type Gate struct {
 // Calibration is the generator's own floor on this machine.
 type Calibration struct {
 	OpsPerS float64 `json:"ops_per_s"` // at most
-	P50Ms   float64 `json:"p50_ms"`    // of the response time at the planned rate
+	P50Ms   float64 `json:"p50_ms"`    // of the response time at the planned rate; of closed loops, of a single worker
 	P99Ms   float64 `json:"p99_ms"`
 }
 
