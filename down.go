@@ -119,7 +119,7 @@ func status(ctx context.Context, e *env, name, output string) error {
 
 // printState is the table of a cluster's nodes.
 func printState(e *env, s *clusterState) {
-	fmt.Fprintf(e.out, "cluster %s at %s, sync %s, data in %s\n", s.Name, s.URL, s.Sync, s.Data)
+	fmt.Fprintf(e.out, "cluster %s at %s, sync %s, data in %s%s\n", s.Name, s.URL, s.Sync, s.Data, heldTo(s.Limits))
 	t := newTable(e.out, "node", "type", "url", "pid", "alive")
 	for _, n := range s.Nodes {
 		alive := "yes"

@@ -13,14 +13,17 @@ import (
 
 	"github.com/etlbench/etlbench/cluster"
 	"github.com/etlbench/etlbench/cluster/child"
+	"github.com/etlbench/etlbench/cluster/link"
 	"github.com/etlbench/etlbench/cluster/node"
 	"github.com/etlbench/etlbench/cluster/pod"
 	"github.com/etlbench/etlbench/cluster/store"
+	"github.com/etlbench/etlbench/scenarios"
 )
 
 type nodeFlags struct {
 	id, listen, data, join, sync, images string
 	environments                         string
+	link                                 scenarios.Bandwidth
 	runtimes                             runtimesFlag
 	verbose                              bool
 }
@@ -47,6 +50,7 @@ func nodeCmd(e *env) *cobra.Command {
 	target.Flags().StringVar(&f.images, "images", "", imagesUsage)
 	target.Flags().Var(&f.runtimes, "runtime", runtimeUsage)
 	target.Flags().StringVar(&f.environments, "environments", "", "`FOLDER` of what init code requires, which may be shared (default: python, below --data)")
+	target.Flags().TextVar(&f.link, "link", f.link, linkUsage)
 	_ = target.MarkFlagRequired("join")
 	cmd.AddCommand(proxy, target)
 	return cmd
@@ -55,6 +59,7 @@ func nodeCmd(e *env) *cobra.Command {
 const (
 	syncUsage   = "what is on the disk before a PUT is answered: `none|data|full`"
 	imagesUsage = "YAML `FILE` that says which programs stand for further container images"
+	linkUsage   = "emulated link of bandwidth `RATE` each way, shared by all connections that the target accepts, such as 100MiB/s"
 	// runtimeUsage ends with what may be done: a repeated flag.
 	runtimeUsage = "interpreter of a runtime of init code: `NAME=PATH`, such as python3.8=/opt/python3.8/bin/python; may repeat"
 )
@@ -108,7 +113,12 @@ func (f *nodeFlags) target(ctx context.Context, e *env) (err error) {
 	if err != nil {
 		return err
 	}
-	return f.serve(ctx, e, t.Serve)
+	return f.serve(ctx, e, func(ctx context.Context, ln net.Listener) error {
+		if f.link > 0 {
+			ln = link.New(int64(f.link)).Listener(ln)
+		}
+		return t.Serve(ctx, ln)
+	})
 }
 
 func (f *nodeFlags) serve(ctx context.Context, e *env, serve func(context.Context, net.Listener) error) error {

@@ -152,18 +152,23 @@ func (f *runFlags) place(ctx context.Context, e *env, s *scenarios.Scenario) (_ 
 	}
 	if where != nil {
 		fmt.Fprintf(e.err, "using the cluster at %s (%s)\n", strings.Join(where.urls, ", "), where.why)
+		if err := checkLimits(s.Target, where.limits); err != nil {
+			return nil, nil, nil, err
+		}
 		return ctx, where, func() {}, nil
 	}
-	up := upFlags{name: "run", listen: "127.0.0.1:0", sync: f.sync, images: f.images, runtimes: f.runtimes, proxies: 1, targets: s.Target.Targets}
+	up := upFlags{name: "run", listen: "127.0.0.1:0", sync: f.sync, images: f.images, runtimes: f.runtimes, proxies: 1, targets: s.Target.Targets,
+		cpu: s.Target.CPU, link: s.Target.Link}
 	if err := up.check(); err != nil {
 		return nil, nil, nil, err
 	}
-	fmt.Fprintf(e.err, "starting a cluster of 1 proxy and %d targets for this run%s\n", up.targets, why)
+	limits := up.limits()
+	fmt.Fprintf(e.err, "starting a cluster of 1 proxy and %d targets for this run%s%s\n", up.targets, heldTo(limits), why)
 	spawned, stop, err := up.spawn(ctx, e)
 	if err != nil {
 		return nil, nil, nil, fail(err)
 	}
-	where = &chosen{urls: []string{spawned.URL}, kind: "spawned", sync: f.sync, data: up.data,
+	where = &chosen{urls: []string{spawned.URL}, kind: "spawned", sync: f.sync, data: up.data, limits: &limits,
 		nodes: spawned.Now, kills: &kills{}}
 	ctx, lost := context.WithCancelCause(ctx)
 	looking := make(chan struct{})
@@ -241,7 +246,7 @@ func (f *runFlags) load(ctx context.Context, e *env, where *chosen, dir string, 
 		return nil, err
 	}
 	defer w.Close()
-	c.Proxies, c.Kind, c.Sync, c.Processes = where.urls, where.kind, where.sync, where.processes()
+	c.Proxies, c.Kind, c.Sync, c.Limits, c.Processes = where.urls, where.kind, where.sync, where.limits, where.processes()
 	c.Results, c.ETL, c.Inject = w, armETL, (&injector{where, c.Scenario.Seed}).inject
 	if c.Calibration == nil {
 		if c.Calibration, err = calibrate(ctx, c.Scenario, c.Data); err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/etlbench/etlbench/cluster"
 	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/reports/results"
 )
 
 // clusterState is the file by which other commands find a cluster that up
@@ -31,6 +32,7 @@ type clusterState struct {
 	Sync    string                 `json:"sync"`
 	Data    string                 `json:"data"`
 	Nodes   []*cluster.NodeProcess `json:"nodes"`
+	Limits  results.Limits         `json:"target_limits"`
 }
 
 // stateDir is where state files and throw-away data live: $XDG_STATE_HOME, or
@@ -208,7 +210,9 @@ type chosen struct {
 	kind string // "running" or "external"
 	sync string // "" when not known
 	data string // folder, "" when not known
-	why  string
+	// limits of its targets; nil when not known
+	limits *results.Limits
+	why    string
 	// nodes are those of the cluster at the moment; nil when it is elsewhere.
 	nodes func() []*cluster.NodeProcess
 	kills *kills // of a cluster that was started for the run
@@ -243,6 +247,6 @@ func chooseCluster(ctx context.Context, e *env, flag string, scenario []string) 
 	if err := client.Healthy(ctx); err != nil {
 		return nil, fail(fmt.Errorf("cluster %s at %s does not answer: %w: stop it with: etlbench down --name %s", s.Name, s.URL, err, s.Name))
 	}
-	return &chosen{urls: []string{s.URL}, kind: "running", sync: s.Sync, data: s.Data, why: "cluster " + s.Name + " runs here",
+	return &chosen{urls: []string{s.URL}, kind: "running", sync: s.Sync, data: s.Data, limits: &s.Limits, why: "cluster " + s.Name + " runs here",
 		nodes: s.nodes(e)}, nil
 }

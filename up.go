@@ -16,6 +16,8 @@ import (
 	"github.com/etlbench/etlbench/cluster"
 	"github.com/etlbench/etlbench/cluster/child"
 	"github.com/etlbench/etlbench/cluster/store"
+	"github.com/etlbench/etlbench/reports/results"
+	"github.com/etlbench/etlbench/scenarios"
 )
 
 type upFlags struct {
@@ -23,6 +25,8 @@ type upFlags struct {
 	runtimes                         runtimesFlag
 	proxies, targets                 int
 	detach                           bool
+	cpu                              scenarios.Percent
+	link                             scenarios.Bandwidth
 }
 
 func upCmd(e *env) *cobra.Command {
@@ -53,8 +57,14 @@ func upCmd(e *env) *cobra.Command {
 	fl.Var(&f.runtimes, "runtime", runtimeUsage)
 	fl.IntVar(&f.proxies, "proxies", 1, "`N` proxies")
 	fl.IntVar(&f.targets, "targets", 3, "`N` targets")
+	fl.TextVar(&f.cpu, "target-cpu", f.cpu, "CPU time of each target with its pods, in `PERCENT` of one CPU, such as 50% (default: no limit)")
+	fl.TextVar(&f.link, "target-link", f.link, "of each target: "+linkUsage+" (default: none)")
 	fl.BoolVar(&f.detach, "detach", false, "return once the cluster is up")
 	return cmd
+}
+
+func (f *upFlags) limits() results.Limits {
+	return limitsOf(scenarios.Target{CPU: f.cpu, Link: f.link})
 }
 
 // maxNodes keeps a typing error from starting thousands of processes.
@@ -66,6 +76,10 @@ func (f *upFlags) check() error {
 		return checkName(f.name)
 	case f.proxies < 1 || f.proxies > maxNodes:
 		return fmt.Errorf("--proxies %d: must be 1 to %d", f.proxies, maxNodes)
+	case f.cpu != 0 && !(f.cpu >= scenarios.MinTargetCPU && f.cpu <= scenarios.MaxTargetCPU):
+		return fmt.Errorf("--target-cpu %s: must be %s to %s", f.cpu, scenarios.MinTargetCPU, scenarios.MaxTargetCPU)
+	case f.link != 0 && f.link < scenarios.MinTargetLink:
+		return fmt.Errorf("--target-link %s: must be %s or more", f.link, scenarios.MinTargetLink)
 	case f.targets < 1 || f.targets > maxNodes:
 		return fmt.Errorf("--targets %d: must be 1 to %d", f.targets, maxNodes)
 	}
@@ -109,14 +123,17 @@ func (f *upFlags) spawn(ctx context.Context, e *env) (s *cluster.Spawned, done f
 		}
 		args = append(args, "--images", file)
 	}
+	if f.link > 0 {
+		args = append(args, "--link", f.link.String())
+	}
 	ctx, cancel := context.WithTimeout(ctx, spawnTimeout)
 	defer cancel()
 	s, err = cluster.Spawn(ctx, cluster.SpawnConfig{Exe: e.exe, Proxies: f.proxies, Targets: f.targets,
-		Listen: f.listen, Dir: dir, NodeArgs: args})
+		Listen: f.listen, Dir: dir, NodeArgs: args, TargetCPUs: float64(f.cpu) / 100})
 	if err != nil {
 		return nil, nil, errors.Join(err, remove())
 	}
-	return s, func() error { s.Stop(); return remove() }, nil
+	return s, func() error { return errors.Join(s.Stop(), remove()) }, nil
 }
 
 // checkFree refuses a second cluster of a name.
@@ -147,7 +164,7 @@ func (f *upFlags) foreground(ctx context.Context, e *env) (err error) {
 	}
 	defer func() { err = errors.Join(err, done()) }()
 	st := &clusterState{Name: f.name, URL: s.URL, PID: os.Getpid(), Born: born(os.Getpid()), Started: time.Now(),
-		Sync: f.sync, Data: f.data, Nodes: s.Nodes}
+		Sync: f.sync, Data: f.data, Nodes: s.Nodes, Limits: f.limits()}
 	if err := st.save(e); err != nil {
 		return err
 	}
@@ -262,6 +279,12 @@ func (f *upFlags) args() []string {
 	}
 	if f.images != "" {
 		args = append(args, "--images", f.images)
+	}
+	if f.cpu > 0 {
+		args = append(args, "--target-cpu", f.cpu.String())
+	}
+	if f.link > 0 {
+		args = append(args, "--target-link", f.link.String())
 	}
 	return append(args, f.runtimes.args()...)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/cgroup"
 	"github.com/etlbench/etlbench/cluster/child"
 )
 
@@ -29,6 +30,9 @@ type SpawnConfig struct {
 	Listen           string   // of the first proxy, host:port; the others take free ports of the host
 	Dir              string   // a folder and a log for each node below it
 	NodeArgs         []string // more arguments of every target
+	// TargetCPUs is what every target may use together with its pods, in CPUs,
+	// cgroup.MinCPUs or more; 0: no limit.
+	TargetCPUs float64
 }
 
 // NodeProcess is one node of a spawned cluster.
@@ -40,8 +44,9 @@ type NodeProcess struct {
 	Dir  string `json:"dir"`
 	Log  string `json:"log"` // file
 
-	proc *child.Process
-	args []string // after "--listen ADDR"
+	proc  *child.Process
+	args  []string      // after "--listen ADDR"
+	group *cgroup.Group // nil: no limit
 }
 
 // Spawned is a running cluster of child processes.
@@ -63,8 +68,7 @@ func Spawn(ctx context.Context, cfg SpawnConfig) (*Spawned, error) {
 	s := &Spawned{cfg: cfg, died: make(chan *NodeProcess, cfg.Proxies+cfg.Targets), stop: make(chan struct{})}
 	s.env = append(os.Environ(), EnvSecret+"="+rand.Text())
 	if err := s.startAll(ctx); err != nil {
-		s.Stop()
-		return nil, err
+		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
 }
@@ -123,9 +127,15 @@ func (s *Spawned) start(ctx context.Context, kind, id string) error {
 	}
 	if kind == api.TypeTarget {
 		n.args = append(n.args, s.cfg.NodeArgs...)
+		if s.cfg.TargetCPUs > 0 {
+			var err error
+			if n.group, err = cgroup.New(id, s.cfg.TargetCPUs); err != nil {
+				return err
+			}
+		}
 	}
 	if err := s.run(ctx, n, s.listen()); err != nil {
-		return err
+		return errors.Join(err, n.unlimit())
 	}
 	if s.URL == "" {
 		s.URL = n.URL
@@ -170,6 +180,13 @@ func (s *Spawned) run(ctx context.Context, n *NodeProcess, listen string) error 
 	proc, err := child.Start(child.Config{Argv: argv, Env: s.env, Output: log})
 	if err != nil {
 		return err
+	}
+	// It has no pods yet: they begin in its group.
+	if n.group != nil {
+		if err := n.group.Add(proc.PID()); err != nil {
+			proc.Stop(context.Background(), 0)
+			return fmt.Errorf("CPU limit of %s: %w", n.ID, err)
+		}
 	}
 	var url string
 	select {
@@ -249,9 +266,17 @@ func (n *NodeProcess) Err() error { return n.proc.Err() }
 // pods first.
 const stopGrace = 10 * time.Second
 
+// unlimit removes a node's group, once its processes are gone.
+func (n *NodeProcess) unlimit() error {
+	if n.group == nil {
+		return nil
+	}
+	return n.group.Remove()
+}
+
 // Stop stops all nodes, targets first, since they still tell the primary, and
-// returns when they are gone.
-func (s *Spawned) Stop() {
+// returns when they are gone. The error is of CPU limits that are left.
+func (s *Spawned) Stop() (err error) {
 	close(s.stop)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -265,4 +290,8 @@ func (s *Spawned) Stop() {
 		wg.Wait()
 	}
 	s.wg.Wait()
+	for _, n := range s.Nodes {
+		err = errors.Join(err, n.unlimit())
+	}
+	return err
 }

@@ -47,6 +47,9 @@ type Config struct {
 	Kind     string   // for the report: "spawned", "running" or "external"
 	Sync     string   // for the report: the cluster's sync level, "" when not known
 
+	// Limits are for the report: those of each target, nil when not known.
+	Limits *results.Limits
+
 	// Notes go into the summary, in front of what the loader has to say.
 	Notes []string
 

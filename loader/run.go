@@ -198,7 +198,7 @@ func (r *run) finish(interrupted bool) *results.Summary {
 	sc, s := r.Scenario, &r.summary
 	s.Schema, s.Name, s.Seed = results.Schema, sc.Name, sc.Seed
 	s.Finished, s.Interrupted = time.Now(), interrupted
-	s.Cluster = results.Cluster{URL: r.client.URL(), Kind: r.Kind, Sync: r.Sync, Targets: r.targets}
+	s.Cluster = results.Cluster{URL: r.client.URL(), Kind: r.Kind, Sync: r.Sync, Limits: r.Limits, Targets: r.targets}
 	if r.cmap != nil {
 		s.Cluster.Proxies = len(r.cmap.Proxies)
 	}

@@ -364,7 +364,7 @@ func facts(s results.Summary, t totals) []Fact {
 	}
 	return []Fact{
 		{"run", known(s.Name, fmt.Sprintf("seed %d", s.Seed), begun, took)},
-		{"cluster", known(s.Cluster.Kind, plural(s.Cluster.Proxies, "proxy node"), plural(len(s.Cluster.Targets), "target"), sync)},
+		{"cluster", known(s.Cluster.Kind, plural(s.Cluster.Proxies, "proxy node"), plural(len(s.Cluster.Targets), "target"), limitsOf(s.Cluster), sync)},
 		{"dataset", known(s.Dataset.Source, plural(s.Dataset.Objects, "object"), humanize.IBytes(uint64(max(s.Dataset.Bytes, 0))))},
 		{"load", known(append(loadFacts(s.Load), exact(s.Load.WarmupS)+" s warm-up",
 			exact(s.Load.ForS)+" s per inline arm"+blocks, number(t.seconds)+" s measured in all")...)},
@@ -485,4 +485,12 @@ func cpu(e results.Env) string {
 		return e.CPU
 	}
 	return known(e.CPU, plural(e.CPUs, "CPU"))
+}
+
+// limitsOf says what each target of a cluster was held to.
+func limitsOf(c results.Cluster) string {
+	if c.Limits == nil || *c.Limits == (results.Limits{}) {
+		return ""
+	}
+	return "each target held to " + c.Limits.String()
 }

@@ -72,6 +72,8 @@ func schema(s *Scenario) []field {
 			{key: "proxies", read: list(&s.Target.Proxies)},
 			{key: "bucket", read: text(&s.Target.Bucket)},
 			{key: "targets", read: integer(&s.Target.Targets)},
+			{key: "cpu", read: unit(&s.Target.CPU)},
+			{key: "link", read: unit(&s.Target.Link)},
 		}},
 		{key: "dataset", sub: []field{
 			{key: "kind", read: text(&s.Dataset.Kind)},

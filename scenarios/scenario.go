@@ -11,6 +11,7 @@
 //	target.proxies     none: the cluster is chosen on the command line
 //	target.bucket      ais://etlbench-src
 //	target.targets     3
+//	target.cpu, target.link  no limit
 //	dataset.kind       generated
 //	dataset.objects    64 (kind folder: as many as it has files)
 //	dataset.size       64KiB (kind generated)
@@ -124,6 +125,14 @@ type Target struct {
 	// Targets is how many targets to spawn when no cluster is given,
 	// 1 to 256. Default 3.
 	Targets int `yaml:"targets"`
+	// CPU is what each spawned target may use together with its pods, in
+	// percent of one CPU: 5% to 25600%. Default 0: no limit. A cluster that
+	// runs already is not limited.
+	CPU Percent `yaml:"cpu,omitempty"`
+	// Link is the bandwidth, each way, of an emulated link that all connections
+	// share which a spawned target accepts: of clients, other targets, and its
+	// pods. 1KiB/s or more. Default 0: no link.
+	Link Bandwidth `yaml:"link,omitempty"`
 }
 
 // Dataset describes the source objects. Contents are a pure function of the

@@ -75,6 +75,7 @@ func TestParse(t *testing.T) {
 		{"proxies", `target: {proxies: ["http://a:1", "https://b"]}`, func(s *S) { s.Target.Proxies = []string{"http://a:1", "https://b"} }},
 		{"bucket", "target: {bucket: ais://b}", func(s *S) { s.Target.Bucket = "ais://b" }},
 		{"targets", "target:\n  targets: 1", func(s *S) { s.Target.Targets = 1 }},
+		{"limits", "target: {cpu: 50%, link: 100MiB/s}", func(s *S) { s.Target.CPU, s.Target.Link = 50, 100<<20 }},
 		{"objects", "dataset: {objects: 5}", func(s *S) { s.Dataset.Objects = 5 }},
 		{"objects k", "dataset: {objects: 20k}", func(s *S) { s.Dataset.Objects = 20_000 }},
 		{"objects M", "dataset: {objects: 1M}", func(s *S) { s.Dataset.Objects = 1_000_000 }},

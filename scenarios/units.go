@@ -269,6 +269,29 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Bandwidth is bytes a second, written as a size and "/s" ("100MiB/s").
+type Bandwidth Bytes
+
+// String is b with its unit; UnmarshalText reads it back.
+func (b Bandwidth) String() string { return Bytes(b).String() + "/s" }
+
+// MarshalText gives b as String does.
+func (b Bandwidth) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
+
+// UnmarshalText reads "100MiB/s", or whatever size a second.
+func (b *Bandwidth) UnmarshalText(text []byte) error {
+	s, ok := strings.CutSuffix(string(text), "/s")
+	v, err := ParseBytes(s)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w, and /s behind it", err)
+	case !ok:
+		return fmt.Errorf("%q is no bandwidth (write %s/s)", s, s)
+	}
+	*b = Bandwidth(v)
+	return nil
+}
+
 // Percent is a share that is written with its sign ("3%").
 type Percent float64
 

@@ -146,6 +146,13 @@ func (c *checks) words(path string, got []string, valid ...string) {
 	c.unique(path, got, func(at, word string) { c.oneOf(at, word, valid...) })
 }
 
+// Bounds of the limits of a target.
+const (
+	MinTargetCPU  Percent   = 5
+	MaxTargetCPU  Percent   = 100 * maxTargets
+	MinTargetLink Bandwidth = 1 << 10
+)
+
 func (c *checks) target(t Target) {
 	for i, p := range t.Proxies {
 		u, err := url.Parse(p)
@@ -160,6 +167,12 @@ func (c *checks) target(t Target) {
 		c.add("target.bucket", "%s", err)
 	}
 	c.between("target.targets", t.Targets, 1, maxTargets)
+	if t.CPU != 0 && !(t.CPU >= MinTargetCPU && t.CPU <= MaxTargetCPU) {
+		c.add("target.cpu", "%s is not a limit (use %s to %s of one CPU)", t.CPU, MinTargetCPU, MaxTargetCPU)
+	}
+	if t.Link != 0 && t.Link < MinTargetLink {
+		c.add("target.link", "%s is not a bandwidth (use %s or more)", t.Link, MinTargetLink)
+	}
 }
 
 func (c *checks) dataset(s *Scenario) {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/valyala/fasthttp"
 	"golang.org/x/sys/unix"
@@ -31,11 +32,11 @@ func Track(ln net.Listener) *Listener {
 // Accept waits for the next connection.
 func (l *Listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
-	tcp, ok := c.(*net.TCPConn)
+	tcp, ok := c.(tcpConn)
 	if !ok {
 		return c, err
 	}
-	conn := &eofConn{TCPConn: tcp, l: l}
+	conn := &eofConn{tcpConn: tcp, l: l}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.conns[conn] = struct{}{}
@@ -47,14 +48,21 @@ func (l *Listener) CloseConns() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.conns {
-		_ = c.TCPConn.Close()
+		_ = c.tcpConn.Close()
 	}
 }
 
-// eofConn embeds the concrete type, so that what it can do besides, such as
-// sending a file, is not lost.
+// tcpConn is what a *net.TCPConn can do besides, such as sending a file, and
+// one on an emulated link, too.
+type tcpConn interface {
+	net.Conn
+	io.ReaderFrom
+	syscall.Conn
+}
+
+// eofConn keeps what its connection can do besides.
 type eofConn struct {
-	*net.TCPConn
+	tcpConn
 	l   *Listener
 	eof atomic.Bool
 }
@@ -64,11 +72,11 @@ func (c *eofConn) Close() error {
 	c.l.mu.Lock()
 	delete(c.l.conns, c)
 	c.l.mu.Unlock()
-	return c.TCPConn.Close()
+	return c.tcpConn.Close()
 }
 
 func (c *eofConn) Read(p []byte) (int, error) {
-	n, err := c.TCPConn.Read(p)
+	n, err := c.tcpConn.Read(p)
 	if err == io.EOF {
 		c.eof.Store(true)
 	}

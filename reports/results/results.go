@@ -16,6 +16,8 @@
 package results
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -198,6 +200,26 @@ type Cluster struct {
 	Proxies int      `json:"proxies"`
 	Targets []string `json:"targets"` // IDs
 	Sync    string   `json:"sync"`    // "none", "data", "full"; "" when not known
+	// Limits of each target; nil when not known.
+	Limits *Limits `json:"target_limits,omitempty"`
+}
+
+// Limits are what each target of a cluster is held to.
+type Limits struct {
+	CPUs          float64 `json:"cpus"`             // of the target with its pods together; 0: no limit
+	LinkBytesPerS int64   `json:"link_bytes_per_s"` // of an emulated link, each way; 0: none
+}
+
+// String is "0.5 CPUs, 100 MiB/s"; "" without any limit.
+func (l Limits) String() string {
+	var parts []string
+	if l.CPUs > 0 {
+		parts = append(parts, fmt.Sprintf("%g CPUs", l.CPUs))
+	}
+	if l.LinkBytesPerS > 0 {
+		parts = append(parts, fmt.Sprintf("%.4g MiB/s", float64(l.LinkBytesPerS)/(1<<20)))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Load describes how requests were issued.
