@@ -29,6 +29,8 @@ type runFlags struct {
 	images       string
 	runtimes     runtimesFlag
 	own          bool // always start a cluster
+	fleet        fleetFlags
+	share        shareFlag
 }
 
 func runCmd(e *env) *cobra.Command {
@@ -58,6 +60,9 @@ func runCmd(e *env) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&aisloader, "aisloader", false, aisloaderUsage)
+	f.fleet.flags(cmd)
+	cmd.Flags().Var(&f.share, "share", shareUsage)
+	cmd.MarkFlagsMutuallyExclusive("share", "agents")
 	f.named(cmd)
 	f.common(cmd)
 	return cmd
@@ -125,16 +130,33 @@ func (f *runFlags) run(ctx context.Context, e *env, s *scenarios.Scenario, notes
 	if err := checkNames(s); err != nil {
 		return err
 	}
+	agents, err := f.fleet.coordinator(e, s)
+	if err != nil {
+		return err
+	}
 	ctx, where, done, err := f.place(ctx, e, s)
 	if err != nil {
 		return err
 	}
 	defer done()
+	c := loader.Config{Scenario: s, Data: data, Notes: notes, Expect: expect, Share: f.share.Share}
+	if agents != nil {
+		// Closed before the cluster is: agents may still be loading it.
+		defer func() {
+			if err := agents.Close(); err != nil {
+				fmt.Fprintln(e.err, "etlbench: clean up:", err)
+			}
+		}()
+		if err := reach(agents, where.urls); err != nil {
+			return err
+		}
+		c.Fleet = agents
+	}
 	dir, err := f.folder(s.Name)
 	if err != nil {
 		return fail(err)
 	}
-	return f.measure(ctx, e, s, data, where, dir, notes)
+	return f.measure(ctx, e, where, dir, c)
 }
 
 // place chooses the cluster that applies, or starts one. The context that it
@@ -201,9 +223,10 @@ func (f *runFlags) folder(name string) (string, error) {
 const preciseLooks = 3
 
 // measure runs the load, writes the reports and prints the one asked for.
-func (f *runFlags) measure(ctx context.Context, e *env, s *scenarios.Scenario, data dataset.Set, where *chosen, dir string, notes []string) error {
+func (f *runFlags) measure(ctx context.Context, e *env, where *chosen, dir string, c loader.Config) error {
 	p := newProgress(e)
-	sum, runErr := f.load(ctx, e, where, dir, loader.Config{Scenario: s, Data: data, Notes: notes, Expect: expect, Progress: p.show})
+	c.Progress = p.show
+	sum, runErr := f.load(ctx, e, where, dir, c)
 	p.end()
 	if sum == nil {
 		return fail(runErr)
@@ -248,7 +271,7 @@ func (f *runFlags) load(ctx context.Context, e *env, where *chosen, dir string, 
 	defer w.Close()
 	c.Proxies, c.Kind, c.Sync, c.Limits, c.Processes = where.urls, where.kind, where.sync, where.limits, where.processes()
 	c.Results, c.ETL, c.Inject = w, armETL, (&injector{where, c.Scenario.Seed}).inject
-	if c.Calibration == nil {
+	if c.Calibration == nil && c.Fleet == nil { // agents' machines are others
 		if c.Calibration, err = calibrate(ctx, c.Scenario, c.Data); err != nil {
 			w.Close()
 			return nil, errors.Join(err, os.RemoveAll(dir))

@@ -161,6 +161,7 @@ type outcomes struct {
 	usage   usage
 	job     *results.Job
 	faults  []results.Fault
+	loaders []results.Block // of a fleet's loaders, how each of them fared
 }
 
 // opOutcome is what came of one operation.
@@ -199,8 +200,14 @@ func (r *run) account(out *outcomes) {
 		r.summary.Samples = append(r.summary.Samples, results.Sample{Arm: a.Name, Op: o.op, Block: out.block,
 			Partial: out.partial, Started: out.started, Measured: m, Job: out.job})
 	}
-	r.summary.Blocks = append(r.summary.Blocks, results.Block{Arm: a.Name, Block: out.block, Started: out.started,
-		Seconds: out.window.Seconds(), Deployed: out.fresh, Generator: out.usage.generator})
+	blocks := out.loaders
+	if blocks == nil {
+		blocks = []results.Block{{Generator: out.usage.generator}}
+	}
+	for _, b := range blocks {
+		b.Arm, b.Block, b.Started, b.Seconds, b.Deployed = a.Name, out.block, out.started, out.window.Seconds(), out.fresh
+		r.summary.Blocks = append(r.summary.Blocks, b)
+	}
 	for _, f := range out.faults {
 		f.Partial = out.partial
 		r.summary.Faults = append(r.summary.Faults, f)

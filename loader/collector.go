@@ -32,7 +32,8 @@ type collector struct {
 	names  []string // of targets
 	key    results.Key
 	write  func(results.Interval) error
-	seen   func(s *sample) // nil: nobody wants to know
+	pass   func(phase int, iv results.Interval, s *series) error // in place of write: all metrics at once
+	seen   func(s *sample)                                       // nil: nobody wants to know
 
 	mu     sync.Mutex // guards the rest
 	began  time.Time
@@ -163,21 +164,20 @@ func (c *collector) flush(at slot, t *tally, whole bool) {
 				iv.Key.Target = c.names[i]
 			}
 			if (i == t.targets && whole) || s.Accounted() > 0 {
-				c.series(iv, s)
+				c.series(at.phase, iv, s)
 			}
 		}
 	}
 }
 
-// series writes a record for every metric that has values. That of the service
-// time is always there, for the counts.
-func (c *collector) series(iv results.Interval, s *series) {
-	iv.Counts = s.Counts
-	for m, h := range s.hist {
-		if c.err != nil || m != int(metricService) && empty(h) {
-			continue
-		}
-		iv.Key.Metric, iv.Latency = metricNames[m], h
-		c.err = c.write(iv)
+// series hands a series on.
+func (c *collector) series(phase int, iv results.Interval, s *series) {
+	switch {
+	case c.err != nil:
+	case c.pass != nil:
+		iv.Counts = s.Counts
+		c.err = c.pass(phase, iv, s)
+	default:
+		c.err = s.write(iv, c.write)
 	}
 }

@@ -50,6 +50,14 @@ type Config struct {
 	// Limits are for the report: those of each target, nil when not known.
 	Limits *results.Limits
 
+	// Share is the part of every inline arm that this run issues; nil is all. The
+	// source bucket must be there: it outlives the runs that share it.
+	Share *results.Share
+
+	// Fleet issues the operations of inline arms in this process's place; nil:
+	// this one does.
+	Fleet Fleet
+
 	// Notes go into the summary, in front of what the loader has to say.
 	Notes []string
 
@@ -119,6 +127,12 @@ func (c *Config) check() error {
 	if c.ETL == nil && slices.ContainsFunc(c.Scenario.Plan(), func(a scenarios.Arm) bool { return a.ETL() }) {
 		errs = append(errs, errors.New("loader: Config.ETL is missing, and the scenario has transforms"))
 	}
+	if c.Share != nil {
+		errs = append(errs, c.checkShare())
+	}
+	if c.Fleet != nil {
+		errs = append(errs, CheckShare(c.Scenario, c.Fleet.Size()))
+	}
 	if c.Precise == nil && c.Scenario.Trials.StopAt.Metric != "" {
 		errs = append(errs, errors.New("trials.stop-at: nobody here can tell how precise a number is (drop it)"))
 	}
@@ -126,6 +140,22 @@ func (c *Config) check() error {
 		errs = append(errs, errors.New("faults: nobody here can inject them (drop them)"))
 	}
 	return errors.Join(errs...)
+}
+
+// checkShare refuses what a loader cannot do a part of by itself.
+func (c *Config) checkShare() error {
+	offline := func(a scenarios.Arm) bool { return a.Mode == scenarios.ModeOffline }
+	switch {
+	case c.Fleet != nil:
+		return errors.New("loader: Config has a Share and a Fleet")
+	case c.Share.Number < 1 || c.Share.Number > c.Share.Of:
+		return fmt.Errorf("share %s: there is none", c.Share)
+	case slices.ContainsFunc(c.Scenario.Plan(), offline):
+		return errors.New("arms.mode: a job cannot be shared by several loaders (leave offline out)")
+	case c.Scenario.Trials.StopAt.Metric != "":
+		return errors.New("trials.stop-at: a loader that issues a share does not know what the others measured (drop it)")
+	}
+	return CheckShare(c.Scenario, c.Share.Of)
 }
 
 // hostOf is the "host:port" of a base URL. The load drivers speak plain HTTP.

@@ -21,6 +21,7 @@ const (
 	classInit      = "init"      // the ETL could not be made
 	classJob       = "job"       // an offline job could not be run, or was aborted
 	classMissing   = "missing"   // an offline job left no result for an object
+	classLost      = "lost"      // of a loader that was lost before it could tell the reason
 )
 
 // examplesKept is how many examples of a class are kept.
@@ -101,6 +102,15 @@ func (l *errorLog) merge(o *errorLog) {
 		room := min(examplesKept-len(c.Examples), len(from.Examples))
 		c.Examples = append(c.Examples, from.Examples[:room]...)
 	}
+}
+
+// lost counts the failures of a loader that was lost.
+func (l *errorLog) lost(loader string, n int64) {
+	if n == 0 {
+		return
+	}
+	l.merge(&errorLog{classes: []results.ErrorClass{{Class: classLost, Count: n,
+		Examples: []string{fmt.Sprintf("agent %s was lost before it told why %d operations had failed", loader, n)}}}})
 }
 
 func (l *errorLog) class(name string) *results.ErrorClass {

@@ -145,20 +145,55 @@ func (r *run) inlineArm(a *arm) *inlineArm {
 
 // inline measures an arm in a block.
 func (r *run) inline(ctx context.Context, a *arm, block int) (*outcomes, error) {
-	shared := r.inlineArm(a)
-	stream := newStream(r.Scenario, len(shared.objects), block)
-	phases, err := phasesOf(r.Scenario, draw.Word(draw.Key(r.Scenario.Seed, "arrivals"), uint64(block)))
+	if r.Fleet != nil {
+		return r.together(ctx, a, block)
+	}
+	il, err := r.inlineLoad(a, block)
 	if err != nil {
 		return nil, err
 	}
-	last := &phases[len(phases)-1]
-	if last.most < 0 {
-		last.most = int64(r.Scenario.Load.Epochs) * int64(len(shared.objects))
-		phases[0].first = epochLap * uint64(len(phases)-1)
+	watch, undo := r.watch(a, il.load), func() {}
+	enter := r.entering(a, block, il.phases)
+	end, err := il.run(ctx, func(i int) {
+		if il.phases[i].name == results.PhaseMeasure {
+			watch.start()
+			undo = r.inject(ctx, a, block, il.faults)
+		}
+		enter(i)
+	})
+	undo()
+	usage := watch.stop()
+	r.event(results.EventPhase, a, block, "")
+	out := il.outcomes(end, ctx.Err() != nil)
+	if out == nil {
+		return nil, errors.Join(err, ctx.Err()) // nothing was measured
 	}
-	errs := &errorLog{}
-	l := &load{
-		phases: phases, stream: stream, workers: r.workersOf(a), inFlight: r.Scenario.Load.InFlight,
+	if il.faults != nil {
+		out.faults = il.faults.told()
+	}
+	out.usage = usage
+	il.describe(&out.usage.generator)
+	return out, err
+}
+
+// inlineLoad is the load of an inline arm in a block.
+type inlineLoad struct {
+	*load
+	arm   *arm
+	block int
+	errs  *errorLog
+}
+
+func (r *run) inlineLoad(a *arm, block int) (*inlineLoad, error) {
+	shared := r.inlineArm(a)
+	phases, err := r.phases(a, block)
+	if err != nil {
+		return nil, err
+	}
+	il := &inlineLoad{arm: a, block: block, errs: &errorLog{}}
+	il.load = &load{
+		phases: phases, stream: newStream(r.Scenario, len(shared.objects), block), share: r.share,
+		workers: r.share.part(r.workersOf(a)), inFlight: r.share.part(r.Scenario.Load.InFlight),
 		think: time.Duration(r.Scenario.Load.Think), open: r.Scenario.Load.Model == scenarios.ModelOpen, clock: sharp,
 		issuer: func(worker int) issuer {
 			return &client{inlineArm: shared, drv: r.driver(worker, time.Duration(r.Scenario.Load.Timeout))}
@@ -167,58 +202,78 @@ func (r *run) inline(ctx context.Context, a *arm, block int) (*outcomes, error) 
 			// Failures while warming up show in the intervals only: the error
 			// classes of an arm add up to the errors in its rows.
 			if phases[p].name == results.PhaseMeasure {
-				errs.add(err, shared.describe(o), r.targets[target])
+				il.errs.add(err, shared.describe(o), r.targets[target])
 			}
 		},
 	}
 	if len(r.Scenario.Faults) > 0 {
-		l.faults = &faultLog{}
+		il.faults = &faultLog{}
 	}
-	l.sink = r.collector(a, block, l)
-	out := &outcomes{arm: a, block: block, errs: errs}
-	watch, undo := r.watch(a, l), func() {}
+	il.sink = r.collector(a, block, il.load)
+	return il, nil
+}
+
+// phases are those of an inline arm in a block.
+func (r *run) phases(a *arm, block int) ([]phase, error) {
+	phases, err := phasesOf(r.Scenario, draw.Word(draw.Key(r.Scenario.Seed, "arrivals"), uint64(block)))
+	if err != nil {
+		return nil, err
+	}
+	last := &phases[len(phases)-1]
+	if last.most < 0 {
+		last.most = int64(r.Scenario.Load.Epochs) * int64(len(r.objectsOf(a)))
+		phases[0].first = epochLap * uint64(len(phases)-1)
+	}
+	return phases, nil
+}
+
+// entering gives what tells the live view and the run folder that a phase of a
+// load begins.
+func (r *run) entering(a *arm, block int, phases []phase) func(i int) {
 	after := r.progress.left() - r.armTime(a)
-	end, err := l.run(ctx, func(i int) {
-		p := &l.phases[i]
-		if p.name == results.PhaseMeasure {
-			watch.start()
-			undo = r.inject(ctx, a, block, l.faults)
-		}
-		rest := after
-		for _, next := range l.phases[i+1:] {
+	return func(i int) {
+		p, rest := &phases[i], after
+		for _, next := range phases[i+1:] {
 			rest += next.length
 		}
 		r.progress.enter(p.name, p.length, rest)
 		r.event(results.EventPhase, a, block, p.name)
-	})
-	undo()
-	if l.faults != nil {
-		out.faults = l.faults.told()
 	}
-	out.usage = watch.stop()
-	r.event(results.EventPhase, a, block, "")
+}
+
+// outcomes are what came of the measured phase of a load that ended at a
+// moment from its start; nil when it was not reached.
+func (l *inlineLoad) outcomes(end time.Duration, partial bool) *outcomes {
 	measured := len(l.phases) - 1
 	if int(l.current.Load()) < measured {
-		return nil, errors.Join(err, ctx.Err()) // nothing was measured
+		return nil
 	}
-	out.partial = ctx.Err() != nil
 	p, t := &l.phases[measured], l.sink.totals[measured]
-	out.started, out.window = l.began.Add(p.start), window(p, t, end, out.partial)
+	out := &outcomes{arm: l.arm, block: l.block, errs: l.errs, partial: partial,
+		started: l.began.Add(p.start), window: window(p, t, end, partial)}
 	for k := range opKinds {
-		if stream.has(k) {
-			out.ops = append(out.ops, opOutcome{op: opNames[k], intended: l.intended[measured][k], cells: t.cells[k],
-				comparable: t.all(k).Ops + t.all(k).wrong})
+		if l.stream.has(k) {
+			out.ops = append(out.ops, t.outcome(k, l.intended[measured][k]))
 		}
 	}
+	return out
+}
+
+// outcome is what came of an operation, of which so many were intended.
+func (t *tally) outcome(k opKind, intended int64) opOutcome {
+	return opOutcome{op: opNames[k], intended: intended, cells: t.cells[k], comparable: t.all(k).Ops + t.all(k).wrong}
+}
+
+// describe adds how late the load was.
+func (l *inlineLoad) describe(g *results.Generator) {
 	var delays series
 	for k := range opKinds {
-		delays.merge(t.all(k))
+		delays.merge(l.sink.totals[len(l.phases)-1].all(k))
 	}
-	out.usage.generator.DelayP99Ms = quantile(delays.hist[metricDelay], 99)
+	g.DelayP99Ms = quantile(delays.hist[metricDelay], 99)
 	if l.open {
-		out.usage.generator.PacerP99Ms = quantile(l.pacing, 99)
+		g.PacerP99Ms = quantile(l.pacing, 99)
 	}
-	return out, err
 }
 
 // window is the time that a phase's operations took: to its end or, if that is

@@ -50,6 +50,8 @@ type load struct {
 	stream   *stream
 	workers  int
 	inFlight int           // of an open loop
+	share    share         // of the stream
+	start    time.Time     // when it begins, with a monotonic reading; zero: at once
 	think    time.Duration // of a closed one
 	open     bool
 	issuer   func(worker int) issuer
@@ -111,7 +113,10 @@ func (l *load) run(ctx context.Context, enter func(phase int)) (time.Duration, e
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := l.collect(cancel)
-	l.began = time.Now()
+	l.began = l.start
+	if l.began.IsZero() {
+		l.began = time.Now()
+	}
 	l.sink.mu.Lock()
 	l.sink.began = l.began
 	l.sink.mu.Unlock()
@@ -206,6 +211,10 @@ func (l *load) runClosed(ctx context.Context, enter func(phase int)) {
 	for range l.workers {
 		l.worker()
 	}
+	l.next.Store(l.share.from(0))
+	if _, ok := l.until(ctx, 0); !ok {
+		return
+	}
 	for i := range l.phases {
 		if ctx.Err() != nil {
 			return
@@ -217,7 +226,7 @@ func (l *load) runClosed(ctx context.Context, enter func(phase int)) {
 		l.current.Store(int32(i))
 		enter(i)
 		if p.first > 0 || p.most > 0 {
-			l.next.Store(p.first)
+			l.next.Store(l.share.from(p.first))
 		}
 		over, cancel := ctx, context.CancelFunc(func() {})
 		if p.length > 0 {
@@ -237,7 +246,7 @@ func (w *worker) loop(ctx context.Context, phase int) {
 	p := &w.phases[phase]
 	clear(w.intended[:])
 	for ctx.Err() == nil {
-		index := w.next.Add(1) - 1
+		index := w.next.Add(w.share.step()) - w.share.step()
 		if p.most > 0 && index >= p.first+uint64(p.most) {
 			break
 		}

@@ -126,7 +126,7 @@ const noTarget = -1
 // its end.
 func (l *load) release(ctx context.Context, p *pool, pacer *worker, phase int) bool {
 	ph := &l.phases[phase]
-	for i := range ph.due.count() {
+	for i := int64(l.share.from(ph.first) - ph.first); i < ph.due.count(); i += int64(l.share.step()) {
 		at := ph.start + ph.due.at(i)
 		now, ok := l.until(ctx, at)
 		if !ok {

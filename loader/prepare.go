@@ -133,31 +133,45 @@ func (r *run) owner(b api.Bucket, name string) (int, error) {
 }
 
 // sourceBucket creates the bucket, or finds it empty or with the data set in
-// it. A bucket that was there is left there, filled: the next run finds it.
+// it. A bucket that was there is left there, filled: the next run finds it. One
+// that is shared with other runs must be there, and may be filled by several.
 func (r *run) sourceBucket(ctx context.Context) (filled bool, err error) {
-	err = r.createBucket(ctx, r.src)
-	if !errors.Is(err, api.ErrExists) {
-		return false, err
+	if r.Share == nil {
+		if err = r.createBucket(ctx, r.src); !errors.Is(err, api.ErrExists) {
+			return false, err
+		}
 	}
 	sizes := map[string]int64{}
 	err = r.client.ListAll(ctx, r.src, func(e *api.ListEntry) error {
 		sizes[e.Name] = e.Size
 		return nil
 	})
-	if err != nil {
+	switch {
+	case r.Share != nil && errors.Is(err, api.ErrNotFound):
+		return false, fmt.Errorf("bucket %s is not there, and runs that share it must not remove it: try: etlbench bucket create %s", r.src, r.src)
+	case err != nil:
 		return false, fmt.Errorf("list bucket %s: %w", r.src, err)
-	}
-	if len(sizes) == 0 {
+	case len(sizes) == 0:
 		return false, nil
 	}
+	there, missing := len(sizes), ""
 	for _, o := range r.objects {
-		if size, ok := sizes[o.name]; !ok || size != o.size {
+		size, ok := sizes[o.name]
+		if ok && size == o.size {
+			delete(sizes, o.name)
+			continue
+		}
+		missing = o.name
+		if ok || r.Share == nil {
 			return false, r.foreign("has no %s of %d bytes", o.name, o.size)
 		}
 	}
-	if len(sizes) != len(r.objects) {
+	if len(sizes) > 0 {
 		// Offline jobs transform all that is in the bucket.
-		return false, r.foreign("holds %d objects, the data set %d", len(sizes), len(r.objects))
+		return false, r.foreign("holds %d objects, the data set %d", there, len(r.objects))
+	}
+	if missing != "" {
+		return false, nil // another run is filling it
 	}
 	r.note("Bucket %s was there with objects of the same names and sizes; it was not filled anew.", r.src)
 	return true, nil

@@ -21,6 +21,7 @@ type Progress struct {
 	Phase                 string // "fill", "init", "warmup", "measure", "job" …
 	Elapsed, Total, Left  time.Duration
 	Ops, Errors, Shed     int64   // of the phase; objects where a phase issues no load
+	Bytes                 int64   // of the phase: source bytes of Ops
 	OpsPerS, MiBPerS      float64 // over the last second; of source bytes
 }
 
@@ -107,7 +108,7 @@ func (p *progress) snapshot() Progress {
 	defer p.mu.Unlock()
 	at := point{time.Now(), p.ops.Load(), p.bytes.Load()}
 	s := p.now
-	s.Ops, s.Errors, s.Shed = at.ops, p.errors.Load(), p.shed.Load()
+	s.Ops, s.Errors, s.Shed, s.Bytes = at.ops, p.errors.Load(), p.shed.Load(), at.bytes
 	if len(p.past) > rateOver {
 		p.past = p.past[1:]
 	}

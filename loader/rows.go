@@ -39,7 +39,7 @@ const mib = 1 << 20
 func (r *run) measured(o *opOutcome, window time.Duration) results.Measured {
 	s, sec := o.all(), window.Seconds()
 	m := results.Measured{
-		Intended: o.intended, Counts: s.Counts,
+		Intended: o.intended, Counts: s.Counts, Verified: s.verified, Comparable: o.comparable,
 		VerifiedPct: 100 * ratio(float64(s.verified), float64(o.comparable)),
 		Seconds:     sec,
 		OpsPerS:     ratio(float64(s.Ops), sec),

@@ -32,6 +32,7 @@ type run struct {
 	Config
 	log      *slog.Logger
 	id       string // short, in the names of all that the run creates
+	share    share
 	client   *api.Client
 	cmap     *api.Map
 	hosts    []string       // of the proxies, host:port
@@ -80,6 +81,9 @@ func Run(ctx context.Context, c Config) (*results.Summary, error) {
 	defer func() { r.client.Close() }() // connect may have chosen another one
 	defer r.progress.stop()
 	err = r.prepare(ctx)
+	if err == nil && c.Fleet != nil {
+		err = r.prepareFleet(ctx)
+	}
 	prepared := err == nil
 	if prepared {
 		err = r.measure(ctx)
@@ -101,6 +105,7 @@ func newRun(c Config) (*run, error) {
 		Config:   c,
 		log:      c.Log,
 		id:       runID(),
+		share:    shareOf(c.Share),
 		client:   api.NewClient(c.Proxies[0]),
 		byHost:   map[string]int{},
 		src:      bucketOf(c.Scenario.Target.Bucket),
@@ -202,7 +207,10 @@ func (r *run) finish(interrupted bool) *results.Summary {
 	if r.cmap != nil {
 		s.Cluster.Proxies = len(r.cmap.Proxies)
 	}
-	s.Load, s.Calibration = r.load, r.Calibration
+	s.Load, s.Share, s.Calibration = r.load, r.Share, r.Calibration
+	if r.Fleet != nil {
+		r.describeFleet(s)
+	}
 	s.Trials.Planned, s.Trials.Complete = sc.Trials.Blocks, r.complete()
 	s.Trials.Order, s.Trials.RedeployEvery = sc.Trials.Order, sc.Trials.RedeployEvery
 	for _, a := range r.arms {

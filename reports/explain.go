@@ -325,7 +325,11 @@ func (x *explainer) cpu() {
 	}
 	for _, b := range x.r.Run.Summary.Blocks {
 		if g := b.Generator; b.Arm == x.worst.Arm && b.Block == x.worst.Block {
-			t.note(fmt.Sprintf("the generator used %s %% of its CPUs; hiccups p99 %s ms, at most %s ms; pauses p99 %s ms; throttled %s s",
+			who := "the generator"
+			if b.Loader != "" {
+				who = "loader " + b.Loader
+			}
+			t.note(who + fmt.Sprintf(" used %s %% of its CPUs; hiccups p99 %s ms, at most %s ms; pauses p99 %s ms; throttled %s s",
 				number(100*g.CPUShare), orNotTold(g.HiccupP99Ms), orNotTold(g.HiccupMaxMs), orNotTold(g.GCPauseP99Ms), orNotTold(g.ThrottledS)))
 		}
 	}

@@ -3,6 +3,8 @@ package judge
 import (
 	"cmp"
 	"fmt"
+	"iter"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -117,6 +119,7 @@ func (e *Evidence) validity(gates []Gate) Validity {
 		}
 	}
 	v.judgeTrials(e)
+	v.judgeLoaders(e)
 	v.Reasons = reasons(v, e)
 	return v
 }
@@ -137,6 +140,24 @@ func (v *Validity) judgeTrials(e *Evidence) {
 	case complete < stats.MinBlocks:
 		v.NotComparable = fmt.Sprintf("%s of each arm, a comparison needs %d: --set trials.blocks=10", blocks(complete), stats.MinBlocks)
 	}
+}
+
+// judgeLoaders looks for loaders that were lost: the rest is less than the load
+// that was asked for.
+func (v *Validity) judgeLoaders(e *Evidence) {
+	if len(lost(e)) > 0 && GeneratorBound.rank() < v.Verdict.rank() {
+		v.Verdict = GeneratorBound
+	}
+}
+
+// lost says which loaders were.
+func lost(e *Evidence) (texts []string) {
+	for _, l := range e.Run.Summary.Loaders {
+		if l.Lost != "" {
+			texts = append(texts, fmt.Sprintf("loader %s was lost, and its share %s of the operations is missing from then on: %s", l.Name, l.Share, l.Lost))
+		}
+	}
+	return texts
 }
 
 func blocks(n int) string {
@@ -164,6 +185,7 @@ func reasons(v Validity, e *Evidence) []string {
 	for _, t := range texts {
 		out = append(out, strings.Join(arms[t], ", ")+": "+t)
 	}
+	out = append(out, lost(e)...)
 	if len(e.Run.Summary.Rows) == 0 {
 		out = append(out, "nothing was measured")
 	} else if v.Verdict == TooFewSamples && v.NotComparable != "" {
@@ -294,15 +316,77 @@ const waiting = "goroutines waiting to run"
 
 // generator looks at whether the numbers are those of the cluster.
 func (x *examined) generator(gates []Gate) []Check {
-	checks := []Check{x.cpu(), x.throttled(), x.runQueue(),
-		x.part(waiting, maxDelay, func(g results.Generator) *float64 { return g.SchedP99Ms }),
-		x.part("garbage collection pauses", maxGC, func(g results.Generator) *float64 { return g.GCPauseP99Ms }),
-		x.part("hiccups of this machine", maxHiccup, func(g results.Generator) *float64 { return g.HiccupP99Ms }), x.little(), x.calibrated(), x.floor()}
+	checks := append(x.worstLoader(), x.little(), x.calibrated(), x.floor())
 	// Whose fault a delay is depends on the rest.
 	guilty := slices.ContainsFunc(checks, func(c Check) bool {
 		return c.State == Fail || c.State == Warn && (c.Name == waiting || c.Name == "throttling")
 	})
 	return append([]Check{x.achieved(gates, guilty), x.delay(guilty)}, checks...)
+}
+
+// worstLoader makes the checks of a generator's process. Of several loaders it
+// is the worst one's that counts, and it is named: on the average of all, one
+// that could not keep up would not show.
+func (x *examined) worstLoader() (worst []Check) {
+	for name, blocks := range x.byLoader() {
+		one := *x
+		one.blocks = blocks
+		checks := []Check{one.cpu(), one.throttled(), one.runQueue(),
+			one.part(waiting, maxDelay, func(g results.Generator) *float64 { return g.SchedP99Ms }),
+			one.part("garbage collection pauses", maxGC, func(g results.Generator) *float64 { return g.GCPauseP99Ms }),
+			one.part("hiccups of this machine", maxHiccup, func(g results.Generator) *float64 { return g.HiccupP99Ms })}
+		for i := range checks {
+			if name != "" && checks[i].Text != "" {
+				checks[i].Text = "loader " + name + ": " + checks[i].Text
+			}
+		}
+		if worst == nil {
+			worst = checks
+			continue
+		}
+		for i, c := range checks {
+			if c.worse(worst[i]) {
+				worst[i] = c
+			}
+		}
+	}
+	return worst
+}
+
+// byLoader are the arm's blocks by loader, in the order of their names; all
+// of them under "" where one loader measured them, or none.
+func (x *examined) byLoader() iter.Seq2[string, []results.Block] {
+	blocks := map[string][]results.Block{}
+	for _, b := range x.blocks {
+		blocks[b.Loader] = append(blocks[b.Loader], b)
+	}
+	if len(blocks) == 0 {
+		blocks[""] = nil
+	}
+	return func(yield func(string, []results.Block) bool) {
+		for _, name := range slices.Sorted(maps.Keys(blocks)) {
+			if !yield(name, blocks[name]) {
+				return
+			}
+		}
+	}
+}
+
+// samplesTaken is in how many blocks the arm was measured.
+func (x *examined) samplesTaken() (n int) {
+	for _, blocks := range x.byLoader() {
+		n = max(n, len(blocks))
+	}
+	return n
+}
+
+// worse tells whether c is worse evidence than d, a check of the same name.
+func (c Check) worse(d Check) bool {
+	rank := func(c Check) int { return slices.Index([]State{Unknown, OK, Warn, Fail}, c.State) }
+	if rank(c) != rank(d) {
+		return rank(c) > rank(d)
+	}
+	return c.Value != nil && d.Value != nil && *c.Value > *d.Value
 }
 
 // per sums a number over the blocks and divides by the sum of another.
@@ -414,13 +498,25 @@ func (x *examined) responseP99() *float64 {
 // little holds the operations under way that were counted against those that
 // rate and time make.
 func (x *examined) little() Check {
-	inFlight := x.per(func(b results.Block) *float64 {
-		if b.Generator.InFlightMean == nil {
-			return nil
+	var inFlight *float64 // of all loaders together
+	for _, blocks := range x.byLoader() {
+		one := examined{blocks: blocks}
+		mean := one.per(func(b results.Block) *float64 {
+			if b.Generator.InFlightMean == nil {
+				return nil
+			}
+			v := *b.Generator.InFlightMean * b.Seconds
+			return &v
+		}, seconds)
+		if mean == nil {
+			inFlight = nil
+			break
 		}
-		v := *b.Generator.InFlightMean * b.Seconds
-		return &v
-	}, seconds)
+		if inFlight != nil {
+			*mean += *inFlight
+		}
+		inFlight = mean
+	}
 	var measured, weighted, longest float64
 	for _, s := range x.series {
 		if s.Row.Service.MeanMs == nil {
@@ -433,7 +529,7 @@ func (x *examined) little() Check {
 	var v *float64
 	// Operations that failed are under way, too, but their times are not known;
 	// and the edges of a short time weigh much.
-	short := measured < littleSeconds || longest*20 > measured/float64(max(1, len(x.blocks))) || x.all.Ops < 1000
+	short := measured < littleSeconds || longest*20 > measured/float64(max(1, x.samplesTaken())) || x.all.Ops < 1000
 	if inFlight != nil && !short && x.all.Errors*100 <= x.all.Ops {
 		mean := time.Duration(weighted / float64(x.all.Ops) * 1e9)
 		if e, err := stats.Little(*inFlight, float64(x.all.Ops)/measured, mean); err == nil {

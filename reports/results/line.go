@@ -125,11 +125,17 @@ func parseLogLine(line string) (tag string, start time.Time, h *hdrhistogram.His
 	if err != nil {
 		return "", time.Time{}, nil, err
 	}
-	h, err = hdrhistogram.Decode([]byte(fields[4]))
+	h, err = DecodeHistogram(fields[4])
+	return strings.TrimPrefix(fields[0], "Tag="), start, h, err
+}
+
+// DecodeHistogram takes back what EncodeV2 of a histogram of NewHistogram gave.
+func DecodeHistogram(text string) (*hdrhistogram.Histogram, error) {
+	h, err := hdrhistogram.Decode([]byte(text))
 	if err != nil {
-		return "", time.Time{}, nil, fmt.Errorf("histogram: %w", err)
+		return nil, fmt.Errorf("histogram: %w", err)
 	}
-	return strings.TrimPrefix(fields[0], "Tag="), start, h, checkBounds(h)
+	return h, checkBounds(h)
 }
 
 // checkBounds refuses histograms that cannot be added up without loss. It also

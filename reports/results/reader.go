@@ -94,6 +94,7 @@ func (r *Run) keep(iv Interval, seen map[seriesAt]int) {
 	at := seriesAt{iv.Key, iv.Start.UnixNano()}
 	if i, ok := seen[at]; ok {
 		r.Intervals[i].Add(iv.Counts)
+		r.Intervals[i].Duration = max(r.Intervals[i].Duration, iv.Duration)
 		return
 	}
 	seen[at] = len(r.Intervals)

@@ -164,8 +164,8 @@ type Summary struct {
 	Rows        []Row   `json:"rows"` // by arm, in that order, and operation
 	// Samples are in the order in which they were measured.
 	Samples []Sample `json:"samples"`
-	// Blocks tell how the generator fared, one an arm and block, in the order
-	// in which they were measured.
+	// Blocks tell how the generator fared, one an arm, block and loader, in the
+	// order in which they were measured.
 	Blocks []Block `json:"blocks"`
 	// Faults are what went wrong on purpose, in the order of time.
 	Faults []Fault `json:"faults,omitempty"`
@@ -174,9 +174,40 @@ type Summary struct {
 	// Calibration is what the generator reached against a server that does
 	// nothing, before the run; nil when it was not tried.
 	Calibration *Calibration `json:"calibration,omitempty"`
+	// Share is set of a run that issued a share of the scenario's operations
+	// only: see Merge, which adds them up.
+	Share *Share `json:"share,omitempty"`
+	// Loaders are those whose work the numbers are, when they are several.
+	Loaders []Loader `json:"loaders,omitempty"`
 	// Notes are sentences that a reader must know to read the numbers right,
 	// such as which language a transform ran in.
 	Notes []string `json:"notes,omitempty"`
+}
+
+// Share says which operations of a scenario a loader issues: those whose index
+// in the stream is Number-1 modulo Of. Workers and operations in flight are
+// shared out alike.
+type Share struct {
+	Number int `json:"number"` // from 1 to Of
+	Of     int `json:"of"`
+}
+
+func (s Share) String() string { return fmt.Sprintf("%d/%d", s.Number, s.Of) }
+
+// Loader is one of several that issued the operations of a run together.
+type Loader struct {
+	Name  string `json:"loader"` // its address, or its run folder
+	Share Share  `json:"share"`
+	CPUs  int    `json:"cpus"` // of its machine
+	// OffsetMs is by how much its clock is ahead of the coordinator's, as last
+	// measured, and UncertaintyMs by how much that may be wrong at most: half
+	// of the shortest round trip. nil when clocks were not compared.
+	OffsetMs      *float64 `json:"offset_ms,omitempty"`
+	UncertaintyMs *float64 `json:"uncertainty_ms,omitempty"`
+	// LateMs is the most by which it began after the agreed moment.
+	LateMs float64 `json:"late_ms,omitempty"`
+	// Lost says how it was lost in the midst of the run, "" when it was not.
+	Lost string `json:"lost,omitempty"`
 }
 
 // Gate is a condition on the results, as the scenario has it, such as
@@ -309,6 +340,9 @@ type Measured struct {
 	// Counts.Accounted; in a closed loop, how many were sent.
 	Intended int64 `json:"intended"`
 	Counts
+	// Verified and Comparable are what VerifiedPct is made of.
+	Verified   int64 `json:"verified_ops,omitempty"`
+	Comparable int64 `json:"comparable_ops,omitempty"`
 	// VerifiedPct is the share of ops, in percent, whose whole output was
 	// compared with the expected one and equal.
 	VerifiedPct float64 `json:"verified_pct"`
@@ -406,11 +440,12 @@ type Straggler struct {
 	Ms     float64 `json:"ms"`
 }
 
-// Block is how the generator fared while it measured an arm in a block.
+// Block is how a generator fared while it measured an arm in a block.
 type Block struct {
 	Arm     string    `json:"arm"`
 	Block   int       `json:"block"`
-	Started time.Time `json:"started"` // of the measured time
+	Loader  string    `json:"loader,omitempty"` // Loader.Name, of several
+	Started time.Time `json:"started"`          // of the measured time
 	Seconds float64   `json:"seconds"`
 	// Deployed is set when the arm's pods were made for this block.
 	Deployed  bool      `json:"deployed"`
