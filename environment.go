@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/etlbench/etlbench/loader"
 	"github.com/etlbench/etlbench/reports/results"
 	"github.com/etlbench/etlbench/transformers/python"
 )
@@ -30,6 +31,7 @@ func environment(ctx context.Context, e *env, data string, choices python.Runtim
 	if py, err := e.python3(ctx, choices); err == nil {
 		m.Python = py.String()
 	}
+	m.CPUQuota, m.MemoryLimitB = loader.Limits()
 	return m
 }
 

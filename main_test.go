@@ -61,7 +61,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "summary": checkSummary, "nothing-runs": nothingRuns,
+			"exits": exits, "summary": checkSummary, "nothing-runs": nothingRuns, "samecounts": sameCounts,
 		},
 		RequireExplicitExec: true,
 	})

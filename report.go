@@ -17,6 +17,7 @@ func reportCmd(e *env) *cobra.Command {
 	var o judge.Options
 	var arm string
 	var schema bool
+	var file string
 	formats := []struct{ name, usage string }{
 		{"text", "for the terminal (the default)"}, {"md", "Markdown, for a pull request"}, {"html", "one page"},
 		{"json", "the summary and what follows from it"}, {"csv", "a line for each arm and block"},
@@ -48,6 +49,12 @@ func reportCmd(e *env) *cobra.Command {
 			if arm != "" && format != "hgrm" {
 				return errors.New("--arm goes with --hgrm")
 			}
+			if file != "" {
+				if len(args) != 1 {
+					return errors.New("--bundle: holds one run folder")
+				}
+				return fail(bundle(args[0], file))
+			}
 			for _, dir := range args {
 				if err := printOne(e.out, dir, format, arm, o); err != nil {
 					return fail(err)
@@ -66,7 +73,8 @@ func reportCmd(e *env) *cobra.Command {
 	fl.StringVar(&arm, "arm", "", "with --hgrm: the `ARM`, else all")
 	compareFlags(cmd, &o)
 	fl.StringVar(&o.Base, "base", "", "compare with this `ARM` (default: the first of those that differ in one factor)")
-	cmd.MarkFlagsMutuallyExclusive(append(names, "schema")...)
+	fl.StringVar(&file, "bundle", "", "write the folder as one `FILE.tar.gz`, to send, and to replay elsewhere")
+	cmd.MarkFlagsMutuallyExclusive(append(names, "schema", "bundle")...)
 	return cmd
 }
 

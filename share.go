@@ -6,7 +6,7 @@ import (
 	"github.com/etlbench/etlbench/reports/results"
 )
 
-const shareUsage = "issue only a share of the operations, such as `2/4`"
+const shareUsage = "issue only a share of the operations, such as `2/4`; the source bucket must be there; see: etlbench merge"
 
 // shareFlag is a share as a command line has it, nil without one.
 type shareFlag struct{ *results.Share }

@@ -184,7 +184,7 @@ func (r *run) account(out *outcomes) {
 		ops += out.ops[i].all().Ops
 		bytes += out.ops[i].all().BytesIn
 	}
-	perUnit(out.usage.resources, ops, bytes)
+	results.PerUnit(out.usage.resources, ops, bytes)
 	about := a.op(r.Scenario.Load.Mix)
 	for i := range out.ops {
 		o := &out.ops[i]
@@ -254,7 +254,7 @@ func (r *run) rows() (rows []results.Row) {
 			}
 			m := r.measured(o, s.window)
 			m.Resources, m.MovedBytes = s.resources, s.moved
-			perUnit(m.Resources, s.allOps, s.allBytes)
+			results.PerUnit(m.Resources, s.allOps, s.allBytes)
 			rows = append(rows, results.Row{Arm: a.told(), Op: s.op, Samples: s.samples, Measured: m})
 		}
 		r.errors = append(r.errors, a.errs.of(a)...)
@@ -280,19 +280,4 @@ func (r *run) complete() int {
 		}
 	}
 	return r.Scenario.Trials.Blocks
-}
-
-// perUnit fills in what resources are per operation and GiB.
-func perUnit(list []results.Resource, ops, bytes int64) {
-	for i := range list {
-		list[i].CPUUsPerOp, list[i].CPUSPerGiB = nil, nil
-		if ops > 0 {
-			v := list[i].CPUSeconds * 1e6 / float64(ops)
-			list[i].CPUUsPerOp = &v
-		}
-		if bytes > 0 {
-			v := list[i].CPUSeconds / (float64(bytes) / (1 << 30))
-			list[i].CPUSPerGiB = &v
-		}
-	}
 }

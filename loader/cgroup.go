@@ -2,6 +2,7 @@ package loader
 
 import (
 	"io/fs"
+	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -80,6 +81,38 @@ func (g *cgroup) quota() (cpus float64, ok bool) {
 		}
 	}
 	return cpus, ok
+}
+
+// memory is the smallest limit around this process, in bytes.
+func (g *cgroup) memory() (bytes int64, ok bool) {
+	const none = 1 << 60 // version 1 has a number of that size where there is no limit
+	for _, dir := range g.dirs {
+		file := "memory.max"
+		if g.v1 {
+			dir, file = strings.Replace(dir, "sys/fs/cgroup/cpu", "sys/fs/cgroup/memory", 1), "memory.limit_in_bytes"
+		}
+		n, err := g.number(dir, file) // "max" is no number
+		if err == nil && n < none && (!ok || int64(n) < bytes) {
+			bytes, ok = int64(n), true
+		}
+	}
+	return bytes, ok
+}
+
+// Limits are those of this process's cgroup: in CPUs and in bytes, nil without
+// one.
+func Limits() (cpus *float64, memory *int64) {
+	g, ok := findCgroup(os.DirFS("/"))
+	if !ok {
+		return nil, nil
+	}
+	if v, ok := g.quota(); ok {
+		cpus = &v
+	}
+	if v, ok := g.memory(); ok {
+		memory = &v
+	}
+	return cpus, memory
 }
 
 func (g *cgroup) number(dir, file string) (float64, error) {

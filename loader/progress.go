@@ -9,6 +9,7 @@ import (
 const (
 	progressEvery = 250 * time.Millisecond // how often Config.Progress is called
 	rateOver      = 4                      // calls that a rate looks back
+	mib           = 1 << 20
 )
 
 // Progress is how far a run is. Total and Left are estimates: nobody knows

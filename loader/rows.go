@@ -9,8 +9,6 @@ import (
 	"github.com/etlbench/etlbench/reports/results"
 )
 
-const mib = 1 << 20
-
 // What the numbers of a row, or of a sample, mean:
 //
 //	intended     operations that the schedule had; of a closed loop, those that
@@ -37,31 +35,18 @@ const mib = 1 << 20
 
 // measured makes the numbers of an operation's outcome.
 func (r *run) measured(o *opOutcome, window time.Duration) results.Measured {
-	s, sec := o.all(), window.Seconds()
-	m := results.Measured{
-		Intended: o.intended, Counts: s.Counts, Verified: s.verified, Comparable: o.comparable,
-		VerifiedPct: 100 * ratio(float64(s.verified), float64(o.comparable)),
-		Seconds:     sec,
-		OpsPerS:     ratio(float64(s.Ops), sec),
-		MiBPerS:     ratio(float64(s.BytesIn)/mib, sec),
-		OutMiBPerS:  ratio(float64(s.BytesOut)/mib, sec),
-		Service:     results.NewQuantiles(s.hist[metricService], 0),
-		Response:    results.NewQuantiles(s.hist[metricResponse], s.Late()),
-		Delay:       results.NewQuantiles(s.hist[metricDelay], 0),
-		TTFB:        results.NewQuantiles(s.hist[metricTTFB], 0),
-	}
-	if o.op == opETLObject {
-		m.Response = m.Service
-	}
-	for p := metricProxy; p < metricCount; p++ {
-		if !empty(s.hist[p]) {
-			m.Phases = append(m.Phases, results.Phase{Name: metricNames[p], Quantiles: results.NewQuantiles(s.hist[p], 0)})
-		}
+	s := o.all()
+	t := results.Totals{Intended: o.intended, Verified: s.verified, Comparable: o.comparable, Counts: s.Counts,
+		Latency: map[string]*hdrhistogram.Histogram{}}
+	for m, h := range s.hist {
+		t.Latency[metricNames[m]] = h
 	}
 	for i, id := range r.targets {
-		c := &o.cells[i]
-		m.Targets = append(m.Targets, results.Target{ID: id, Ops: c.Ops, Errors: c.Errors,
-			MiBPerS: ratio(float64(c.BytesIn)/mib, sec), P50Ms: quantile(c.hist[metricService], 50), P99Ms: quantile(c.hist[metricService], 99)})
+		t.Targets = append(t.Targets, results.TargetTotals{ID: id, Counts: o.cells[i].Counts, Service: o.cells[i].hist[metricService]})
+	}
+	m := t.Measured(window)
+	if o.op == opETLObject {
+		m.Response = m.Service
 	}
 	return m
 }

@@ -45,7 +45,7 @@ func (s *sum) add(o *opOutcome, out *outcomes) {
 		s.allOps += out.ops[i].all().Ops
 		s.allBytes += out.ops[i].all().BytesIn
 	}
-	s.resources = addResources(s.resources, out.usage.resources)
+	s.resources = results.AddResources(s.resources, out.usage.resources)
 	if out.usage.moved != nil {
 		n := *out.usage.moved
 		if s.moved != nil {
@@ -85,23 +85,4 @@ func (p *packed) unpack() series {
 		}
 	}
 	return s
-}
-
-// addResources adds b to a, by component: CPU time, and the higher peak.
-func addResources(a, b []results.Resource) []results.Resource {
-	for _, r := range b {
-		i := 0
-		for i < len(a) && a[i].Component != r.Component {
-			i++
-		}
-		if i == len(a) {
-			a = append(a, r)
-			continue
-		}
-		a[i].CPUSeconds += r.CPUSeconds
-		a[i].PeakBytes = max(a[i].PeakBytes, r.PeakBytes)
-		a[i].Processes = max(a[i].Processes, r.Processes)
-		a[i].PeakLasting = a[i].PeakLasting || r.PeakLasting
-	}
-	return a
 }

@@ -501,4 +501,8 @@ type Env struct {
 	MemoryB  int64  `json:"memory_bytes"`
 	Python   string `json:"python"` // version and path, "" when there is none
 	DataPath string `json:"data_fs"`
+	// CPUQuota and MemoryLimitB are limits of the loader's cgroup, in CPUs and
+	// bytes; nil without one.
+	CPUQuota     *float64 `json:"cpu_quota"`
+	MemoryLimitB *int64   `json:"memory_limit_bytes"`
 }
