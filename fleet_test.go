@@ -102,7 +102,7 @@ dataset: {objects: 20, size: 2KiB}
 transforms: [echo]
 arms: {comm: [hpush]}
 load: {model: open, arrival: poisson, rate: 100/s, mix: {get-etl: 3, get: 1}}
-phases: {warmup: 100ms, measure: 1s}
+phases: {warmup: 300ms, measure: 1s}
 `
 
 // fleetRun starts a run of fleetScenario, into the folder that it returns.

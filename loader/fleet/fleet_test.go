@@ -85,7 +85,7 @@ name: plain
 seed: 42
 dataset: {objects: 12, size: {dist: uniform, min: 1KiB, max: 8KiB}}
 load: {model: open, arrival: poisson, rate: 100/s, in-flight: 256, mix: {get: 6, put: 1, head: 1}}
-phases: {warmup: 100ms, measure: 600ms}
+phases: {warmup: 300ms, measure: 600ms}
 trials: {blocks: 2}
 collect: {interval: 100ms}
 `
@@ -175,7 +175,7 @@ func TestAgentsAreOneLoader(t *testing.T) {
 		sets []string
 	}{
 		{"open", nil},
-		{"epoch", []string{"load={model: epoch, epochs: 5, workers: 9, mix: {get: 6, put: 1, head: 1}}", "phases={warmup: 100ms}"}},
+		{"epoch", []string{"load={model: epoch, epochs: 5, workers: 9, mix: {get: 6, put: 1, head: 1}}", "phases={warmup: 300ms}"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			sc := scenario(t, c.sets...)
@@ -346,10 +346,10 @@ func TestForeignOrders(t *testing.T) {
 // TestSilentCoordinatorLosesItsAgent: the agent is free again.
 func TestSilentCoordinatorLosesItsAgent(t *testing.T) {
 	url := local(t)
-	a := startAgent(t, func(c *fleet.AgentConfig) { c.Lease = 300 * time.Millisecond })
+	a := startAgent(t, func(c *fleet.AgentConfig) { c.Lease = 3 * time.Second })
 	require.Equal(t, http.StatusOK, begin(t, a.name, url, plain).StatusCode)
 	require.Equal(t, http.StatusConflict, begin(t, a.name, url, plain).StatusCode)
-	require.Eventually(t, func() bool { return begin(t, a.name, url, plain).StatusCode == http.StatusOK }, 10*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return begin(t, a.name, url, plain).StatusCode == http.StatusOK }, time.Minute, 50*time.Millisecond)
 }
 
 // whileMeasuring calls fn once when the measured time of a run is under way.
