@@ -64,6 +64,15 @@ func TestValidity(t *testing.T) {
 			p.Load = results.Load{Model: "open", Rate: 150, InFlight: 2, Workers: 2}
 			p.Arms[0].Shed, p.Arms[0].Ms = 30, 20
 		}, judge.GeneratorBound, "achieved", "raise load.workers and load.in-flight"},
+		{"few connections to a cluster that has no CPU left", func(p *runtest.Plan) {
+			p.Load = results.Load{Model: "open", Rate: 150, InFlight: 2, Workers: 2}
+			p.Arms[0].Shed, p.Arms[0].Ms = 30, 20
+			p.Change = func(s *results.Summary) {
+				for i := range s.Rows {
+					s.Rows[i].Resources[3].CPUSeconds = 7 * s.Rows[i].Seconds // of 8 CPUs
+				}
+			}
+		}, judge.NotSteady, "achieved", "the cluster could not keep up"},
 		{"few workers", func(p *runtest.Plan) {
 			p.Load = results.Load{Model: "open", Rate: 150, InFlight: 512, Workers: 2}
 			p.Arms[0].Wait = 50 // from due to sent

@@ -99,6 +99,7 @@ const (
 	maxCalibrated  = 10.0 // times the calibration's rate
 	minFloor       = 3.0  // times the p99 that the generator has by itself
 	perTargetFewer = 4    // requests in flight a target, below which a cap is tiny
+	saturatedShare = 0.85 // of the machine's CPUs, which is as good as all
 	littleSeconds  = 10.0 // measured time from which Little's law is looked at
 )
 
@@ -665,7 +666,28 @@ func (x *examined) capped() bool {
 	if busy < 0.8*float64(most) && x.all.Shed == 0 {
 		return false
 	}
-	return fastest >= float64(most) || most < perTargetFewer*max(1, len(x.e.Run.Summary.Cluster.Targets))
+	if fastest >= float64(most) {
+		return true
+	}
+	return most < perTargetFewer*max(1, len(x.e.Run.Summary.Cluster.Targets)) && !x.saturated()
+}
+
+// saturated tells whether the cluster had no CPU left: then it is slow however
+// few requests are under way. Where nobody knows what it used, it is not said to
+// be.
+func (x *examined) saturated() bool {
+	if len(x.series) == 0 || x.series[0].Row.Seconds <= 0 {
+		return false
+	}
+	row := x.series[0].Row // resources are those of the arm, whatever the operation
+	used, own := 0.0, 0.0
+	for _, r := range row.Resources {
+		used += r.CPUSeconds / row.Seconds
+		if r.Component == "client" {
+			own = r.CPUSeconds / row.Seconds
+		}
+	}
+	return own < used/2 && used >= saturatedShare*float64(x.e.Run.Env.CPUs)
 }
 
 func (x *examined) remedy() string {
