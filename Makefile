@@ -28,9 +28,9 @@ test: lint ## lint, unit and integration tests with child processes
 	$(TEST) $(RACE) ./...
 	@$(RACED)
 
-test-all: lint ## make test, objects of 4 GiB, and an hour of load in virtual time
+test-all: lint ## make test, objects of 4 GiB, an hour of load in virtual time, a report of hours
 	ETLBENCH_TEST_LARGE=1 $(TEST) $(RACE) ./...
-	ETLBENCH_TEST_LARGE=1 $(TEST) -run TestMemoryStaysFlat ./loader
+	ETLBENCH_TEST_LARGE=1 $(TEST) -run 'TestMemoryStaysFlat|TestReportIsSmall' ./loader .
 	@$(RACED)
 
 race: ## the tests with the race detector

@@ -59,39 +59,51 @@ func Healthy(Arm, int) results.Generator {
 		ThrottledTimes: &none, ThrottledS: v(0), RunQueueS: v(0.05), HiccupP99Ms: v(0.06), HiccupMaxMs: v(0.9), PacerP99Ms: v(0.1)}
 }
 
-// Write makes the run folder dir.
+// Write makes the run folder dir. It keeps none of the intervals, so a run may
+// be as long as one likes.
 func Write(t testing.TB, dir string, p Plan) {
 	t.Helper()
-	run, intervals := Make(p)
+	m := newMaker(p)
+	run := m.result()
 	w, err := results.Create(dir, run.Scenario, run.Env)
 	require.NoError(t, err)
-	for _, e := range run.Events {
+	m.emit = func(iv results.Interval) { require.NoError(t, w.Interval(iv)) }
+	m.run()
+	for _, e := range m.events {
 		require.NoError(t, w.Event(e))
 	}
-	for _, iv := range intervals {
-		require.NoError(t, w.Interval(iv))
-	}
-	require.NoError(t, w.Finish(run.Summary, run.Errors))
+	require.NoError(t, w.Finish(m.s, m.errs))
 }
 
 // Make makes the run without a folder, which takes a tenth of the time.
 func Make(p Plan) (*results.Run, []results.Interval) {
-	m := &maker{p: p, now: Started, rnd: rand.New(rand.NewPCG(p.Seed, 7)), sums: map[string]*sum{}}
+	m := newMaker(p)
+	var list []results.Interval
+	m.emit = func(iv results.Interval) { list = append(list, iv) }
 	m.run()
+	return m.result(), list
+}
+
+func newMaker(p Plan) *maker {
+	return &maker{p: p, now: Started, rnd: rand.New(rand.NewPCG(p.Seed, 7)), sums: map[string]*sum{}}
+}
+
+// result is the run as far as it has come.
+func (m *maker) result() *results.Run {
 	return &results.Run{Dir: "runs/made-up", Scenario: []byte("apiVersion: etlbench/v1\nname: made-up\n"),
 		Env:     results.Env{Version: "v0.2.0", Go: "go1.26", OS: "linux", Arch: "amd64", CPU: "Example 3000", CPUs: 8},
-		Summary: m.s, Errors: m.errs, Events: m.events}, m.intervals
+		Summary: m.s, Errors: m.errs, Events: m.events}
 }
 
 type maker struct {
-	p         Plan
-	now       time.Time
-	rnd       *rand.Rand
-	s         results.Summary
-	errs      []results.ErrorClass
-	events    []results.Event
-	intervals []results.Interval
-	sums      map[string]*sum
+	p      Plan
+	now    time.Time
+	rnd    *rand.Rand
+	s      results.Summary
+	errs   []results.ErrorClass
+	events []results.Event
+	emit   func(results.Interval)
+	sums   map[string]*sum
 }
 
 // sum is what is known of an arm, or of one of its blocks.
@@ -241,7 +253,7 @@ func (m *maker) interval(a Arm, block int, phase string, factor float64) *sum {
 		if metric == results.MetricDelay || metric == results.MetricResponse && a.Wait == 0 {
 			continue // as a closed loop, whose response time is the service time
 		}
-		m.intervals = append(m.intervals, results.Interval{Key: results.Key{Arm: a.Name, Op: "get-etl", Phase: phase, Metric: metric, Block: block},
+		m.emit(results.Interval{Key: results.Key{Arm: a.Name, Op: "get-etl", Phase: phase, Metric: metric, Block: block},
 			Start: m.now, Duration: time.Second, Counts: s.Counts, Latency: h})
 	}
 	m.now = m.now.Add(time.Second)
