@@ -121,7 +121,7 @@ func run(ctx context.Context, e *env) int {
 	root.SetArgs(e.args)
 	root.SetOut(e.out)
 	root.SetErr(e.err)
-	root.AddCommand(demoCmd(e), upCmd(e), downCmd(e), statusCmd(e), runCmd(e), agentCmd(e), findCmd(e), compareCmd(e), mergeCmd(e), replayCmd(e), reportCmd(e), explainCmd(e),
+	root.AddCommand(demoCmd(e), upCmd(e), downCmd(e), statusCmd(e), runCmd(e), agentCmd(e), findCmd(e), scaleCmd(e), compareCmd(e), mergeCmd(e), replayCmd(e), reportCmd(e), explainCmd(e),
 		scenariosCmd(e), etlCmd(e), bucketCmd(e), objectCmd(e), jobCmd(e), transformCmd(e), doctorCmd(e), nodeCmd(e))
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {

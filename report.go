@@ -28,7 +28,7 @@ func reportCmd(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "report FOLDER...",
 		Short:   "make a report from a run folder",
-		Long:    "Prints a report of each run folder, from that folder alone.",
+		Long:    "Prints a report of each run folder, or folder of a sweep (scale), from that folder alone.",
 		Example: "  etlbench report runs/20261122-demo\n  etlbench report runs/20261122-demo --html > page.html\n  etlbench report runs/20261122-demo --bench > new.txt && benchstat old.txt new.txt",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if schema {
@@ -102,6 +102,9 @@ func (s *share) Set(text string) error {
 }
 
 func printOne(w io.Writer, dir, format, arm string, o judge.Options) error {
+	if reports.IsSweep(dir) {
+		return printSweep(w, dir, format)
+	}
 	r, err := reports.Read(dir, o)
 	if err != nil {
 		return err
@@ -117,6 +120,18 @@ func printOne(w io.Writer, dir, format, arm string, o judge.Options) error {
 		return reports.WriteJSON(w, r)
 	}
 	return printReport(w, r, format)
+}
+
+// printSweep is printOne of what scale leaves.
+func printSweep(w io.Writer, dir, format string) error {
+	s, err := reports.ReadSweep(dir)
+	switch {
+	case err != nil:
+		return err
+	case format == "all":
+		return s.Write()
+	}
+	return s.Print(w, format)
 }
 
 // printReport prints what run and report have in common. -o json of a run is

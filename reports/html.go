@@ -65,13 +65,7 @@ type pageData struct {
 // which those who show pages of others forbid, and no network. Charts that would make it larger than 1 MiB are left out, and
 // the page says so.
 func WriteHTML(w io.Writer, r *Report) error {
-	t, err := template.New("page").Funcs(template.FuncMap{
-		"comma": humanize.Comma,
-		"clean": clean,
-		"css":   func(s string) template.CSS { return template.CSS(s) },
-		"shown": shown,
-		"left":  func(column int, t *Table) bool { return column < t.Left },
-	}).Parse(page)
+	t, err := pageTemplate()
 	if err != nil {
 		return err
 	}
@@ -88,6 +82,17 @@ func WriteHTML(w io.Writer, r *Report) error {
 		}
 		budget = max(budget-over-1<<10, 0)
 	}
+}
+
+// pageTemplate is the template of the page.
+func pageTemplate() (*template.Template, error) {
+	return template.New("page").Funcs(template.FuncMap{
+		"comma": humanize.Comma,
+		"clean": clean,
+		"css":   func(s string) template.CSS { return template.CSS(s) },
+		"shown": shown,
+		"left":  func(column int, t *Table) bool { return column < t.Left },
+	}).Parse(page)
 }
 
 // newPageData draws charts of at most some bytes.

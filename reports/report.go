@@ -443,6 +443,15 @@ func (r *Report) reproduce() string {
 	return "etlbench run " + quoted(filepath.Join(r.Run.Dir, results.ScenarioFile))
 }
 
+// Quoted is a command line as a shell wants it.
+func Quoted(words ...string) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = quoted(w)
+	}
+	return strings.Join(out, " ")
+}
+
 // quoted is a word as a shell wants it.
 func quoted(word string) string {
 	if !strings.ContainsFunc(word, func(c rune) bool {

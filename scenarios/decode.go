@@ -101,6 +101,7 @@ func schema(s *Scenario) []field {
 			{key: "trace", read: text(&s.Load.Trace)},
 			{key: "in-flight", read: integer(&s.Load.InFlight)},
 			{key: "workers", read: integer(&s.Load.Workers)},
+			{key: "workers-per-target", read: integer(&s.Load.WorkersPerTarget)},
 			{key: "timeout", read: unit(&s.Load.Timeout)},
 			{key: "keys", sub: []field{
 				{key: "dist", read: text(&s.Load.Keys.Dist)},

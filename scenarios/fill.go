@@ -55,7 +55,11 @@ func (s *Scenario) fillLoad(given func(path string) bool) {
 		}
 		fallthrough
 	default:
-		set(&l.Workers, "load.workers", 8)
+		workers := 8
+		if n := l.WorkersPerTarget; n > 0 && n <= maxWorkers {
+			workers = n * s.Target.Targets
+		}
+		set(&l.Workers, "load.workers", workers)
 	}
 	if l.Keys.Dist == KeysHotspot {
 		if !given("load.keys.hot") {

@@ -69,6 +69,10 @@ type Load struct {
 	// Default 8; of model open InFlight, and not more than that: requests that
 	// find all of them busy wait.
 	Workers int `yaml:"workers,omitempty"`
+	// WorkersPerTarget, of models closed and epoch, makes Workers as many times
+	// target.targets: the offered concurrency grows with the cluster. Default 0:
+	// Workers is all there is, of any cluster.
+	WorkersPerTarget int `yaml:"workers-per-target,omitempty"`
 	// Timeout of one request, redirects included; above zero. Default 30s.
 	Timeout Duration `yaml:"timeout"`
 	// Keys say which objects are asked for.

@@ -23,6 +23,7 @@
 //	arms.replicas      1
 //	load.model         closed
 //	load.workers       8 (model open: as load.in-flight)
+//	load.workers-per-target  0: load.workers is all
 //	load.timeout       30s
 //	load.mix           {get-etl: 1}
 //	load.keys          {dist: uniform}

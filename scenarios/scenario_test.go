@@ -76,6 +76,7 @@ func TestParse(t *testing.T) {
 		{"bucket", "target: {bucket: ais://b}", func(s *S) { s.Target.Bucket = "ais://b" }},
 		{"targets", "target:\n  targets: 1", func(s *S) { s.Target.Targets = 1 }},
 		{"limits", "target: {cpu: 50%, link: 100MiB/s}", func(s *S) { s.Target.CPU, s.Target.Link = 50, 100<<20 }},
+		{"workers per target", "load: {workers-per-target: 4}", func(s *S) { s.Load.WorkersPerTarget, s.Load.Workers = 4, 12 }},
 		{"objects", "dataset: {objects: 5}", func(s *S) { s.Dataset.Objects = 5 }},
 		{"objects k", "dataset: {objects: 20k}", func(s *S) { s.Dataset.Objects = 20_000 }},
 		{"objects M", "dataset: {objects: 1M}", func(s *S) { s.Dataset.Objects = 1_000_000 }},
@@ -331,7 +332,7 @@ func TestLoadFile(t *testing.T) {
 
 func TestBuiltIn(t *testing.T) {
 	names := scenarios.Names()
-	require.Equal(t, []string{"demo", "inline-by-comm", "mixed", "offline-bucket"}, names)
+	require.Equal(t, []string{"demo", "inline-by-comm", "mixed", "offline-bucket", "saturation", "scale-targets-link", "scale-targets"}, names)
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			s, err := scenarios.LoadNamed(name)

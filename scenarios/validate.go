@@ -46,7 +46,7 @@ func (s *Scenario) problems() []Problem {
 	c.target(s.Target)
 	c.dataset(s)
 	c.arms(s)
-	c.load(s.Load)
+	c.load(s.Load, s.Target.Targets)
 	c.phases(s)
 	c.trials(s.Trials)
 	c.sampling("verify.content", s.Verify.Content, SampleAll, "sample 1%", SampleSize, SampleOff)
@@ -341,9 +341,16 @@ func (c *checks) arms(s *Scenario) {
 	}
 }
 
-func (c *checks) load(l Load) {
+func (c *checks) load(l Load, targets int) {
 	c.oneOf("load.model", l.Model, ModelClosed, ModelOpen, ModelEpoch, ModelOffline)
 	c.between("load.workers", l.Workers, 1, maxWorkers)
+	c.model("load.workers-per-target", l.WorkersPerTarget != 0, l.Model, ModelClosed, ModelEpoch)
+	if n := l.WorkersPerTarget; n != 0 {
+		c.between("load.workers-per-target", n, 1, maxWorkers)
+		if all := n * targets; l.Workers != all {
+			c.add("load.workers", "%d are not the %d of load.workers-per-target x target.targets (drop one)", l.Workers, all)
+		}
+	}
 	c.atLeast("load.timeout", l.Timeout, 1)
 	c.keys(l)
 	c.mix(l.Mix)

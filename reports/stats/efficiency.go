@@ -55,6 +55,28 @@ func Efficiency(loads []Load, o Options) ([]Interval, error) {
 	return out, nil
 }
 
+// Mean is the mean of values of repeats, with Student's interval from 3 of them
+// on. No values, and those that are not numbers, are an error.
+func Mean(values []float64, o Options) (Interval, error) {
+	o, err := o.filled()
+	if err != nil {
+		return Interval{}, err
+	}
+	if err := usable(values); err != nil {
+		return Interval{}, err
+	}
+	n := len(values)
+	if n == 0 {
+		return Interval{}, &TooFewError{"mean", 0, 1}
+	}
+	mean := stat.Mean(values, nil)
+	if n < minRepeats {
+		return Interval{Estimate: mean, Low: mean, High: mean}, nil
+	}
+	half := student(o.Level, n-1) * stat.StdDev(values, nil) / math.Sqrt(float64(n))
+	return Interval{Estimate: mean, Low: mean - half, High: mean + half, Level: o.Level}, nil
+}
+
 func (l Load) check() error {
 	if !(l.N >= 1 && l.N <= 1e9) {
 		return fmt.Errorf("load of N=%v: want 1 to 1e9", l.N)

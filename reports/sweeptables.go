@@ -1,0 +1,159 @@
+package reports
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	humanize "github.com/dustin/go-humanize"
+
+	"github.com/etlbench/etlbench/reports/judge"
+)
+
+// facts are the head of the report.
+func (s *Sweep) facts() {
+	p := &s.Plan
+	what := p.Over
+	if p.Over == OverRate {
+		what = "rates of an open loop"
+	}
+	s.Facts = []Fact{{"sweep", known(p.Name, fmt.Sprintf("seed %d", p.Seed), fmt.Sprintf("%s over %s", plural(len(p.Steps), "step"), what),
+		plural(p.Repeats, "repeat")+" of each, in random order")}}
+	if p.Over == OverTargets {
+		load := "the same number of workers at every step: more targets have fewer each"
+		if p.PerTarget {
+			load = "workers for each target: more targets have more in all"
+		}
+		s.Facts = append(s.Facts, Fact{"load", load})
+	}
+	for _, r := range s.runs {
+		if r != nil {
+			s.Facts = append(s.Facts, r.environment()...)
+			break
+		}
+	}
+	s.Facts = slices.DeleteFunc(s.Facts, func(f Fact) bool { return f.Name == "cluster URL" || f.Name == "targets" })
+}
+
+// tables puts points and runs into words.
+func (s *Sweep) tables() {
+	if s.Plan.Over == OverRate {
+		s.rateTable()
+	} else {
+		s.targetTable()
+	}
+	s.Runs = Table{Title: "Runs, in the order in which they were made", Left: 4, Columns: []string{"run", "step", "repeat", "verdict"}}
+	for i, run := range s.Plan.Runs {
+		verdict := clean(run.Failed)
+		if r := s.runs[i]; r != nil {
+			verdict = strings.TrimSpace(string(r.Judgement.Validity.Verdict) + " " + strings.Join(r.Reasons, "; "))
+		}
+		s.Runs.add("", clean(run.Folder), s.level(run.Step), fmt.Sprint(run.Repeat), verdict)
+	}
+	if s.Plan.Interrupted {
+		s.Runs.Notes = append(s.Runs.Notes, "The sweep was interrupted: what is missing was not measured.")
+	}
+}
+
+func (s *Sweep) targetTable() {
+	s.Table = Table{Title: "Scaling over targets", Left: 1, Columns: []string{"targets", "workers", "MiB/s [95 % CI]", "per target", "max/min",
+		"efficiency [95 % CI]", ""}}
+	s.CPUs = Table{Title: "CPUs and limits", Left: 1, Columns: []string{"targets", "limit each", "sum of limits", "machine", "used", "of client and proxy", ""}}
+	for g, group := range s.groups {
+		for _, i := range group {
+			p := &s.Points[i]
+			step := s.Plan.Steps[p.Step]
+			sum := "none"
+			if p.SumCPUs > 0 {
+				sum = number(p.SumCPUs)
+			}
+			s.Table.add(s.titles[g], fmt.Sprint(p.Targets), fmt.Sprint(step.Workers), between(p.MiBPerS), orNotTold(p.PerTarget), orNotTold(p.Spread),
+				between(p.Efficiency), s.mark(p))
+			s.CPUs.add(s.titles[g], fmt.Sprint(p.Targets), orNone(p.Limits.String()), sum, fmt.Sprint(s.machine), orNotTold(p.CPUs), orNotTold(p.Outside), s.mark(p))
+			if why := p.NotComparable; why != "" && !step.Control {
+				s.CPUs.Notes = append(s.CPUs.Notes, fmt.Sprintf("%s, %s: NOT COMPARABLE: %s.", s.titles[g], s.level(p.Step), why))
+			}
+		}
+	}
+	for g, l := range s.Laws {
+		s.Table.Notes = append(s.Table.Notes, s.titles[g]+": "+lawOf(l.usl))
+	}
+	s.HowTo = []string{
+		"Each step is a cluster of its own with the same objects. Limits are of a target with its pods; the sum is of CPUs, of all targets.",
+		"NOT COMPARABLE: the targets could not have had their limits at once, beside client and proxies; kept out of efficiency and fit.",
+		"Efficiency: MiB/s over that of one target times the targets. max/min: MiB/s of the target with most over that of the one with least; objects are placed by hash.",
+		"A step is valid when two thirds of its repeats are, and its numbers are of those.",
+	}
+}
+
+func (s *Sweep) rateTable() {
+	s.Table = Table{Title: "Saturation", Left: 1, Columns: []string{"rate", "done/s [95 % CI]", "p50 ms", "p99 ms", "MiB/s", "CPUs used", "of client and proxy", ""}}
+	for g, group := range s.groups {
+		best := -1
+		for _, i := range group {
+			p := &s.Points[i]
+			p99 := orNotTold(p.P99Ms)
+			if p.Late {
+				p99 = infinite
+			}
+			s.Table.add(s.titles[g], humanize.CommafWithDigits(s.Plan.Steps[p.Step].N, 1)+"/s", between(p.OpsPerS), orNotTold(p.P50Ms), p99,
+				estimate(p.MiBPerS), orNotTold(p.CPUs), orNotTold(p.Outside), s.mark(p))
+			if p.Valid && (best < 0 || s.Plan.Steps[p.Step].N > s.Plan.Steps[s.Points[best].Step].N) {
+				best = i
+			}
+		}
+		note := "no rate was kept up"
+		if best >= 0 {
+			note = "kept up to " + s.level(s.Points[best].Step)
+		}
+		s.Table.Notes = append(s.Table.Notes, s.titles[g]+": "+note)
+	}
+	s.HowTo = []string{
+		"ms: the response time, from when a request was due to its last byte, median over repeats; inf: in a repeat, 1 % were never served.",
+		"A rate is kept up when two thirds of its repeats are valid: a system that falls behind is NOT-STEADY.",
+	}
+}
+
+// mark is the remark on a point.
+func (s *Sweep) mark(p *SweepPoint) string {
+	var marks []string
+	for _, v := range p.Invalid {
+		if !slices.Contains(marks, string(v)) {
+			marks = append(marks, string(v))
+		}
+	}
+	switch {
+	case s.Plan.Steps[p.Step].Control:
+		marks = append(marks, "control")
+	case p.NotComparable != "":
+		marks = append(marks, "NOT COMPARABLE")
+	}
+	if n := len(p.Invalid); n > 0 {
+		marks[0] += fmt.Sprintf(" (%d of %d)", n, n+p.Repeats)
+	}
+	return strings.Join(marks, ", ")
+}
+
+func between(i *judge.Interval) string {
+	switch {
+	case i == nil:
+		return notTold
+	case i.Low == nil:
+		return number(i.Estimate)
+	}
+	return fmt.Sprintf("%s [%s, %s]", number(i.Estimate), number(*i.Low), number(*i.High))
+}
+
+func estimate(i *judge.Interval) string {
+	if i == nil {
+		return notTold
+	}
+	return number(i.Estimate)
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
