@@ -13,7 +13,7 @@ TEST    := $(TOOL) gotestsum --format pkgname -- -timeout 15m
 # The last line of a test says if the race detector was not there.
 RACED   := $(if $(RACE),true,echo "The race detector was not used: it needs gcc or clang.")
 
-.PHONY: help build demo test test-all race lint fmt cover bench conformance realclients test-browser clean
+.PHONY: help build demo test test-all race lint fmt cover bench conformance realclients test-browser test-kind clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,8 +38,8 @@ race: ## the tests with the race detector
 
 lint: ## gofmt, vet, staticcheck and go mod tidy; make fmt repairs the first and the last
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "not gofmt'ed, run make fmt:"; echo "$$out"; exit 1; fi
-	$(GO) vet -tags browser ./...
-	$(TOOL) staticcheck -tags browser ./...
+	$(GO) vet -tags browser,kind ./...
+	$(TOOL) staticcheck -tags browser,kind ./...
 	$(GO) mod tidy -diff
 
 fmt: ## gofmt and go mod tidy
@@ -60,6 +60,9 @@ realclients: build ## AIStore's own Go clients, of 2023 and of today, against a 
 
 test-browser: ## open the HTML report in headless Chromium (Debian: apt-get install chromium)
 	$(GO) test -tags browser -count=1 -run Browser ./reports
+
+test-kind: ## the tests on a kind cluster of their own (docker or podman; KIND_NODE_IMAGE=image)
+	CGO_ENABLED=0 $(GO) test -tags kind -count=1 -timeout 15m ./cluster/pod/kube
 
 clean: ## remove what was built
 	rm -rf bin

@@ -170,6 +170,8 @@ var floors = map[string]string{
 	"cluster/comm":        "cluster/api fasthttp fasthttp/websocket cenkalti/backoff/v5 x/sys/unix",
 	"cluster/pod":         "cluster/api cluster/child api/core/v1 apimachinery/pkg/util/yaml sigs.k8s.io/yaml procfs",
 	"cluster/pod/podtest": "cluster/api cluster/pod testify/require",
+	"cluster/pod/kube":    "cluster/api cluster/pod cenkalti/backoff/v5 k8s.io/api/... k8s.io/apimachinery/... k8s.io/client-go/...",
+	"cluster/kind":        "go-containerregistry/... k8s.io/client-go/rest k8s.io/client-go/tools/clientcmd sigs.k8s.io/kind/...",
 	"cluster/store":       "xxhash/v2 x/sys/unix",
 	"cluster/meta":        "cluster/api hashicorp/raft raft-boltdb/v2 bbolt bbolt/errors",
 	"cluster/node":        "cluster/api cluster/comm cluster/meta cluster/pod cluster/store fasthttp hdrhistogram-go x/sys/unix",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -25,6 +26,7 @@ type transformFlags struct {
 	io      bool
 	command bool
 	args    string
+	copyTo  string
 	// of --python
 	requirements, environments string
 	host                       *python.Host // unless --io
@@ -44,8 +46,18 @@ func transformCmd(e *env) *cobra.Command {
 			"  etlbench transform sleep 20ms < file\n" +
 			"  etlbench transform echo --listen 127.0.0.1:8000\n" +
 			"  etlbench transform --listen 127.0.0.1:8000 --command -- gzip -c",
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), e, args) },
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.copyTo != "" {
+				return cobra.NoArgs(cmd, args)
+			}
+			return cobra.MinimumNArgs(1)(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.copyTo != "" {
+				return fail(installProgram(e.exe, f.copyTo))
+			}
+			return f.run(cmd.Context(), e, args)
+		},
 	}
 	cmd.AddCommand(checkCmd(e))
 	fl := cmd.Flags()
@@ -56,8 +68,25 @@ func transformCmd(e *env) *cobra.Command {
 	fl.StringVar(&f.requirements, "requirements", "", "with --python: install what `FILE` requires, in pip's format")
 	fl.StringVar(&f.environments, "environments", "", "with --requirements: `FOLDER` to keep what was installed in")
 	cmd.MarkFlagsRequiredTogether("requirements", "environments")
+	fl.StringVar(&f.copyTo, "install", "", "copy this program to `FILE`, for pods of other images to run it")
+	_ = fl.MarkHidden("install")
 	fl.BoolVar(&f.command, "command", false, "serve the command NAME with its arguments, a process an object")
 	return cmd
+}
+
+// installProgram copies the executable, for a container that shares a folder.
+func installProgram(exe, to string) (err error) {
+	src, err := os.Open(exe)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(dst, src)
+	return errors.Join(err, dst.Close())
 }
 
 func (f *transformFlags) run(ctx context.Context, e *env, args []string) error {

@@ -84,6 +84,10 @@ type Spec struct {
 	// Resources are what a container may use and is sure to get. Local
 	// processes are not held to them.
 	Resources corev1.ResourceRequirements
+	// Template is the Pod that the user wrote, checked by ParseYAML, which
+	// must not be changed; nil of others. It has more than local processes
+	// heed: volumes, security contexts, tolerations.
+	Template *corev1.Pod
 }
 
 // Those of Spec.Files that a Runtime knows.

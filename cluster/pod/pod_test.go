@@ -1,10 +1,7 @@
 package pod_test
 
 import (
-	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -18,44 +15,9 @@ import (
 	"github.com/etlbench/etlbench/cluster/pod/podtest"
 )
 
-// roleEnv makes the test binary a pod.
-const roleEnv = "PODTEST_ROLE"
-
 func TestMain(m *testing.M) {
-	if role := os.Getenv(roleEnv); role != "" {
-		os.Exit(play(role))
-	}
+	podtest.Main()
 	goleak.VerifyTestMain(m)
-}
-
-func play(role string) int {
-	fmt.Println("hello from", os.Getenv("NAME"))
-	switch role {
-	case "crash":
-		fmt.Fprintln(os.Stderr, "cannot go on")
-		return 3
-	case "deaf":
-		select {}
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "Running") })
-	mux.HandleFunc("/env/{name}", func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, os.Getenv(r.PathValue("name")))
-	})
-	mux.HandleFunc("/die", func(http.ResponseWriter, *http.Request) { os.Exit(4) })
-	addr := "127.0.0.1:" + os.Getenv(pod.EnvPort)
-	if role == "announce" {
-		addr = "127.0.0.1:0"
-	}
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	if role == "announce" {
-		fmt.Fprintf(os.NewFile(3, "announce"), "http://%s\n", ln.Addr())
-	}
-	return int(fmt.Sprint(http.Serve(ln, mux))[0])
 }
 
 func TestProcessConformance(t *testing.T) {
@@ -63,7 +25,7 @@ func TestProcessConformance(t *testing.T) {
 	require.NoError(t, err)
 	images := pod.Images{}
 	for _, role := range []string{"serve", "announce", "crash", "deaf"} {
-		images["test/"+role] = pod.Image{Entrypoint: []string{self}, Env: map[string]string{roleEnv: role}, Announces: role == "announce"}
+		images["test/"+role] = pod.Image{Entrypoint: []string{self}, Env: map[string]string{podtest.EnvRole: role, podtest.EnvHost: "127.0.0.1"}, Announces: role == "announce"}
 	}
 	open := func(t *testing.T) pod.Runtime {
 		rt, err := pod.NewProcess(pod.ProcessConfig{Dir: t.TempDir() + "/pods", Images: images, Node: "here",
@@ -77,7 +39,7 @@ func TestProcessConformance(t *testing.T) {
 	for _, serve := range []string{"serve", "announce"} {
 		t.Run(serve, func(t *testing.T) {
 			podtest.Run(t, open, podtest.Programs{Serve: spec(serve), Crash: spec("crash"), Deaf: spec("deaf"),
-				Unknown: pod.Spec{Image: "test/nosuch", Command: []string{self}}})
+				Unknown: pod.Spec{Image: "test/nosuch", Command: []string{self}}, Readable: t.TempDir()})
 		})
 	}
 }

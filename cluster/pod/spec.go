@@ -105,6 +105,7 @@ func ParseYAML(data []byte, perObject func(comm string) bool) (*Parsed, error) {
 		return out, err
 	}
 	out.Spec = containerSpec(c)
+	out.Template = &p
 	return out, nil
 }
 

@@ -29,6 +29,8 @@ type Programs struct {
 	Deaf pod.Spec
 	// Unknown has an image that does not exist.
 	Unknown pod.Spec
+	// Readable is a folder that pods can read.
+	Readable string
 }
 
 // patience bounds every wait of the suite.
@@ -94,9 +96,9 @@ func servesAndStops(t *testing.T, rt pod.Runtime, progs Programs) {
 		return p.Logs(t.Context(), &log) == nil && bytes.Contains(log.Bytes(), []byte("hello from serve-a"))
 	}, patience, 10*time.Millisecond)
 	require.NoError(t, p.Err())
-	u, err := p.Usage(t.Context())
-	require.NoError(t, err)
-	require.Positive(t, u.Memory)
+	var u pod.Usage
+	require.Eventually(t, func() bool { u, err = p.Usage(t.Context()); return err == nil && u.Memory > 0 }, patience, 10*time.Millisecond,
+		"a runtime may need time to measure")
 	require.GreaterOrEqual(t, u.CPU, 0.0)
 	require.NoError(t, p.Stop(t.Context()))
 	wait(t, p.Done())
@@ -163,10 +165,10 @@ func unknownImage(t *testing.T, rt pod.Runtime, progs Programs) {
 
 func cannotRead(t *testing.T, rt pod.Runtime, progs Programs) {
 	s := progs.Serve
-	s.Reads = t.TempDir()
+	s.Reads = progs.Readable
 	_, err := start(t, rt, s, "serve-reads")
 	require.NoError(t, err)
-	s.Reads += "/nosuch"
+	s.Reads = "/nosuch/" + progs.Readable
 	_, err = start(t, rt, s, "serve-nothing")
 	require.ErrorIs(t, err, pod.ErrSpec)
 	require.ErrorContains(t, err, "argument: the pod cannot read")

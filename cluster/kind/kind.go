@@ -1,0 +1,186 @@
+// Package kind makes Kubernetes clusters of containers on this machine, by the
+// library of the tool of that name, and puts this program into their nodes as
+// an image that no registry has to serve.
+package kind
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
+	"sigs.k8s.io/kind/pkg/cluster"
+	"sigs.k8s.io/kind/pkg/cluster/nodes"
+	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
+)
+
+// EnvProvider chooses the container engine, as for the tool kind: "docker",
+// "podman" or "nerdctl". Without it the first that answers is taken.
+const EnvProvider = "KIND_EXPERIMENTAL_PROVIDER"
+
+// Config of a cluster.
+type Config struct {
+	Name     string // lower case
+	Provider string // of EnvProvider; "" takes the first engine that answers
+	// Workers is how many nodes there are beside the control plane, 0 or more.
+	// Without any, pods run on the control plane.
+	Workers int
+	// NodeImage is the image of the nodes; "" is the one that this version of
+	// kind publishes.
+	NodeImage string
+	// Kubeconfig is the file to write how the cluster is reached into.
+	Kubeconfig string
+	// Keep leaves the nodes of a cluster that does not come up, so that one
+	// can look into them.
+	Keep bool
+	Log  *slog.Logger // nil: nothing is logged
+}
+
+// Cluster is a cluster of this machine.
+type Cluster struct {
+	cfg      Config
+	provider *cluster.Provider
+}
+
+// ErrExists is a cluster whose name is taken.
+var ErrExists = errors.New("there is a kind cluster of this name")
+
+// readyTimeout is how long the control plane may take to be ready.
+const readyTimeout = 3 * time.Minute
+
+// Create makes a cluster and returns when its control plane is ready. It takes
+// about a minute, and is not interrupted in between; what does not come up is
+// removed, unless it is to be kept.
+func Create(cfg Config) (*Cluster, error) {
+	c, err := open(cfg)
+	if err != nil {
+		return nil, err
+	}
+	names, err := c.provider.List()
+	if err != nil {
+		return nil, fmt.Errorf("kind clusters: %w", err)
+	}
+	if slices.Contains(names, cfg.Name) {
+		return nil, fmt.Errorf("%w: %s", ErrExists, cfg.Name)
+	}
+	err = c.provider.Create(cfg.Name, cluster.CreateWithV1Alpha4Config(layout(cfg.Workers)), cluster.CreateWithNodeImage(cfg.NodeImage),
+		cluster.CreateWithKubeconfigPath(cfg.Kubeconfig), cluster.CreateWithWaitForReady(readyTimeout), cluster.CreateWithRetain(cfg.Keep))
+	if err != nil {
+		return nil, fmt.Errorf("create kind cluster %s: %w", cfg.Name, err)
+	}
+	return c, nil
+}
+
+// layout is a control plane and workers.
+func layout(workers int) *v1alpha4.Cluster {
+	l := &v1alpha4.Cluster{Nodes: []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole}}}
+	for range workers {
+		l.Nodes = append(l.Nodes, v1alpha4.Node{Role: v1alpha4.WorkerRole})
+	}
+	return l
+}
+
+// Open finds a cluster that runs; Name and Provider of the config say which.
+// ok is false when there is none.
+func Open(cfg Config) (c *Cluster, ok bool, err error) {
+	if c, err = open(cfg); err != nil {
+		return nil, false, err
+	}
+	names, err := c.provider.List()
+	if err != nil {
+		return nil, false, fmt.Errorf("kind clusters: %w", err)
+	}
+	return c, slices.Contains(names, cfg.Name), nil
+}
+
+func open(cfg Config) (*Cluster, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	engine, err := engineOf(cfg.Provider)
+	if err != nil {
+		return nil, err
+	}
+	return &Cluster{cfg: cfg, provider: cluster.NewProvider(engine, cluster.ProviderWithLogger(logger{cfg.Log}))}, nil
+}
+
+func engineOf(name string) (cluster.ProviderOption, error) {
+	switch name {
+	case "docker":
+		return cluster.ProviderWithDocker(), nil
+	case "podman":
+		return cluster.ProviderWithPodman(), nil
+	case "nerdctl":
+		return cluster.ProviderWithNerdctl(""), nil
+	case "":
+	default:
+		return nil, fmt.Errorf("%s=%q: must be docker, podman or nerdctl", EnvProvider, name)
+	}
+	engine, err := cluster.DetectNodeProvider()
+	if err != nil {
+		return nil, errors.New("no container engine answers: kind needs docker or podman; install one, or start its service")
+	}
+	return engine, nil
+}
+
+// REST is how the API server is reached from this machine.
+func (c *Cluster) REST() (*rest.Config, error) {
+	text, err := c.provider.KubeConfig(c.cfg.Name, false)
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig of kind cluster %s: %w", c.cfg.Name, err)
+	}
+	return clientcmd.RESTConfigFromKubeConfig([]byte(text))
+}
+
+// Load puts an image into every node.
+func (c *Cluster) Load(img *Image) error {
+	list, err := c.provider.ListInternalNodes(c.cfg.Name)
+	if err != nil {
+		return fmt.Errorf("nodes of kind cluster %s: %w", c.cfg.Name, err)
+	}
+	errs := make([]error, len(list))
+	var wg sync.WaitGroup
+	for i, n := range list {
+		wg.Go(func() { errs[i] = load(n, img) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func load(n nodes.Node, img *Image) error {
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(img.Write(w)) }()
+	defer r.Close()
+	if err := nodeutils.LoadImageArchive(n, r); err != nil {
+		return fmt.Errorf("load %s into node %s: %w", img.Name, n.String(), err)
+	}
+	return nil
+}
+
+// CollectLogs writes the logs of all nodes below a folder.
+func (c *Cluster) CollectLogs(dir string) error {
+	if err := c.provider.CollectLogs(c.cfg.Name, dir); err != nil {
+		return fmt.Errorf("logs of kind cluster %s: %w", c.cfg.Name, err)
+	}
+	return nil
+}
+
+// deleteTries is how often an engine is asked to remove the nodes: a busy one
+// may give up on a container once.
+const deleteTries = 3
+
+// Delete removes the cluster, if there is one.
+func (c *Cluster) Delete() (err error) {
+	for range deleteTries {
+		if err = c.provider.Delete(c.cfg.Name, c.cfg.Kubeconfig); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("delete kind cluster %s: %w", c.cfg.Name, err)
+}

@@ -1,0 +1,91 @@
+package kube
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/etlbench/etlbench/cluster/pod"
+)
+
+// isReady tells whether the readiness probe holds and the pod has an address.
+func isReady(p *corev1.Pod) bool {
+	return p.Status.HostIP != "" && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+// hopeless are the reasons for which a container waits that no waiting
+// mends. ContainerCreating and PodInitializing are not among them.
+var hopeless = map[string]bool{
+	"ErrImagePull": true, "ImagePullBackOff": true, "InvalidImageName": true, "ErrImageNeverPull": true, "ImageInspectError": true,
+	"RegistryUnavailable": true, "CreateContainerConfigError": true, "CreateContainerError": true, "RunContainerError": true,
+	"CrashLoopBackOff": true,
+}
+
+// failure says why a pod is over, or never will be ready; nil while there is
+// hope. Pods are never started anew, so a container that has ended is the end.
+func failure(p *corev1.Pod) error {
+	for _, s := range p.Status.InitContainerStatuses {
+		if t := s.State.Terminated; t != nil && t.ExitCode != 0 {
+			return terminated(s.Name, t)
+		}
+		if w := s.State.Waiting; w != nil && hopeless[w.Reason] {
+			return waiting(s.Name, w)
+		}
+	}
+	for _, s := range p.Status.ContainerStatuses {
+		if t := s.State.Terminated; t != nil {
+			return terminated(s.Name, t)
+		}
+		if w := s.State.Waiting; w != nil && hopeless[w.Reason] {
+			return waiting(s.Name, w)
+		}
+	}
+	if p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded { // evicted, say
+		return &pod.ExitError{Container: mainContainer(p), State: string(p.Status.Phase), Reason: cmp.Or(p.Status.Reason, "Unknown"), Message: oneLine(p.Status.Message)}
+	}
+	return unschedulable(p)
+}
+
+func terminated(name string, t *corev1.ContainerStateTerminated) error {
+	return &pod.ExitError{Container: name, State: "Terminated", Reason: t.Reason, Message: oneLine(t.Message), ExitCode: int(t.ExitCode)}
+}
+
+func waiting(name string, w *corev1.ContainerStateWaiting) error {
+	return &pod.ExitError{Container: name, State: "Waiting", Reason: w.Reason, Message: oneLine(w.Message)}
+}
+
+// unschedulable says why the target's node does not take the pod: other nodes
+// are out of the question.
+func unschedulable(p *corev1.Pod) error {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+			return &pod.ExitError{Container: mainContainer(p), State: "Pending", Reason: c.Reason, Message: oneLine(c.Message)}
+		}
+	}
+	return nil
+}
+
+func mainContainer(p *corev1.Pod) string { return p.Spec.Containers[0].Name }
+
+// describe is a pod that is not ready in a few words.
+func describe(p *corev1.Pod) string {
+	text := fmt.Sprintf("pod_status=%q", p.Status.Phase)
+	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if w := s.State.Waiting; w != nil {
+			text += fmt.Sprintf(", container %s waits: %s", s.Name, w.Reason)
+		}
+		if r := s.State.Running; r != nil && !s.Ready {
+			text += fmt.Sprintf(", container %s runs and is not ready", s.Name)
+		}
+	}
+	return text
+}
+
+func oneLine(s string) string {
+	return strings.ReplaceAll(strings.TrimSpace(s), "\n", "; ")
+}
