@@ -7,15 +7,19 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/etlbench/etlbench/cluster"
+	"github.com/etlbench/etlbench/cluster/api"
 	"github.com/etlbench/etlbench/cluster/child"
 	"github.com/etlbench/etlbench/cluster/link"
 	"github.com/etlbench/etlbench/cluster/node"
 	"github.com/etlbench/etlbench/cluster/pod"
+	"github.com/etlbench/etlbench/cluster/pod/kube"
 	"github.com/etlbench/etlbench/cluster/store"
 	"github.com/etlbench/etlbench/scenarios"
 )
@@ -26,6 +30,11 @@ type nodeFlags struct {
 	link                                 scenarios.Bandwidth
 	runtimes                             runtimesFlag
 	verbose                              bool
+
+	public, cluster, begins string // addresses, and who begins
+	nodePort                bool
+	pods, image             string
+	pythons                 pythonImagesFlag
 }
 
 func nodeCmd(e *env) *cobra.Command {
@@ -35,17 +44,30 @@ func nodeCmd(e *env) *cobra.Command {
 	proxy := &cobra.Command{Use: "proxy", Short: "a proxy; it begins a cluster when it joins nobody", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return fail(f.proxy(cmd.Context(), e)) }}
 	target := &cobra.Command{Use: "target", Short: "a target with its pods", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return fail(f.target(cmd.Context(), e)) }}
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.checkPods(); err != nil {
+				return err
+			}
+			return fail(f.target(cmd.Context(), e))
+		}}
 	for _, c := range []*cobra.Command{proxy, target} {
 		fl := c.Flags()
 		fl.StringVar(&f.id, "id", "", "the node's `NAME` in the cluster map, 8 or more characters")
 		fl.StringVar(&f.listen, "listen", "127.0.0.1:0", "`HOST:PORT` to listen on")
 		fl.StringVar(&f.data, "data", "", "data `FOLDER`")
 		fl.StringVar(&f.join, "join", "", "`URL` of any proxy of the cluster, or several with commas between")
+		fl.StringVar(&f.public, "public-url", "", "`URL` that clients are given (default: that of --cluster-url)")
+		fl.StringVar(&f.cluster, "cluster-url", "", "`URL` for other nodes and for pods (default: where it listens)")
+		fl.BoolVar(&f.nodePort, "node-port", false, "on Kubernetes: clients are given the node port of the Service of the pod's name, at $"+kube.EnvHostIP)
+		c.MarkFlagsMutuallyExclusive("public-url", "node-port")
 		fl.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 		_ = c.MarkFlagRequired("id")
 		_ = c.MarkFlagRequired("data")
 	}
+	proxy.Flags().StringVar(&f.begins, "begins", "", "the proxy of this `NAME` begins a cluster when none of --join answers")
+	target.Flags().StringVar(&f.pods, "pods", podsProcess, "what pods are: `process|kube`, processes of this machine or pods of the Kubernetes that the target runs in")
+	target.Flags().StringVar(&f.image, "image", "", "with --pods kube: container `IMAGE` with this program, for sample transformers")
+	target.Flags().Var(&f.pythons, "python-image", "with --pods kube: "+pythonImageUsage)
 	target.Flags().StringVar(&f.sync, "sync", "data", syncUsage)
 	target.Flags().StringVar(&f.images, "images", "", imagesUsage)
 	target.Flags().Var(&f.runtimes, "runtime", runtimeUsage)
@@ -69,11 +91,17 @@ func (f *nodeFlags) config(e *env) node.Config {
 	if f.verbose {
 		level = slog.LevelDebug
 	}
-	return node.Config{ID: f.id, Primary: f.join, Secret: e.get(cluster.EnvSecret),
+	return node.Config{ID: f.id, Primary: f.join, PublicURL: f.public, ClusterURL: f.cluster, Secret: e.get(cluster.EnvSecret),
 		Log: slog.New(slog.NewTextHandler(e.err, &slog.HandlerOptions{Level: level}))}
 }
 
 func (f *nodeFlags) proxy(ctx context.Context, e *env) error {
+	if err := f.publish(ctx, e); err != nil {
+		return err
+	}
+	if f.begins == f.id && !anyAnswers(ctx, f.join) {
+		f.join = ""
+	}
 	p, err := node.NewProxy(node.ProxyConfig{Config: f.config(e), Dir: f.data})
 	if err != nil {
 		return err
@@ -86,24 +114,16 @@ func (f *nodeFlags) target(ctx context.Context, e *env) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := f.publish(ctx, e); err != nil {
+		return err
+	}
 	cfg := f.config(e)
 	st, err := store.Open(store.Config{Dir: f.data, Sync: sync, Log: cfg.Log})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	table, err := images(e.exe, f.images)
-	if err != nil {
-		return err
-	}
-	if f.environments == "" {
-		f.environments = filepath.Join(f.data, environmentsDir)
-	}
-	if f.environments, err = filepath.Abs(f.environments); err != nil { // pods run elsewhere
-		return err
-	}
-	pods, err := pod.NewProcess(pod.ProcessConfig{Dir: filepath.Join(f.data, "pods"), Images: table,
-		Shim: shim(e.exe), Code: code(e.exe, f.runtimes.choices, f.environments), Node: "localhost", Log: cfg.Log})
+	pods, err := f.runtime(ctx, e, cfg.Log)
 	if err != nil {
 		return err
 	}
@@ -121,10 +141,51 @@ func (f *nodeFlags) target(ctx context.Context, e *env) (err error) {
 	})
 }
 
+// runtime is what runs the target's pods.
+func (f *nodeFlags) runtime(ctx context.Context, e *env, log *slog.Logger) (pod.Runtime, error) {
+	if f.pods == podsKube {
+		return f.kubePods(ctx, e, log)
+	}
+	table, err := images(e.exe, f.images)
+	if err != nil {
+		return nil, err
+	}
+	if f.environments == "" {
+		f.environments = filepath.Join(f.data, environmentsDir)
+	}
+	environments, err := filepath.Abs(f.environments) // pods run elsewhere
+	if err != nil {
+		return nil, err
+	}
+	return pod.NewProcess(pod.ProcessConfig{Dir: filepath.Join(f.data, "pods"), Images: table,
+		Shim: shim(e.exe), Code: code(e.exe, f.runtimes.choices, environments), Node: "localhost", Log: log})
+}
+
+// askTime bounds the question whether a proxy is there.
+const askTime = 2 * time.Second
+
+// anyAnswers tells whether one of the nodes, with commas between, is there.
+func anyAnswers(ctx context.Context, urls string) bool {
+	for u := range strings.SplitSeq(urls, ",") {
+		client := api.NewClient(strings.TrimSpace(u))
+		one, cancel := context.WithTimeout(ctx, askTime)
+		_, err := client.Node(one)
+		cancel()
+		client.Close()
+		if err == nil {
+			return true
+		}
+	}
+	return false
+}
+
 func (f *nodeFlags) serve(ctx context.Context, e *env, serve func(context.Context, net.Listener) error) error {
 	ln, err := net.Listen("tcp", f.listen)
 	if err != nil {
 		return portHint(err)
+	}
+	if addr, ok := ln.Addr().(*net.TCPAddr); ok && addr.IP.IsUnspecified() && f.cluster == "" {
+		return errors.Join(fmt.Errorf("--listen %s: nobody can be told of that address: say with --cluster-url where other nodes find this one", f.listen), ln.Close())
 	}
 	if _, err := child.Announce(e.get(child.EnvAnnounce), "http://"+ln.Addr().String()); err != nil {
 		return err

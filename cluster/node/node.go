@@ -8,6 +8,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,11 @@ type Config struct {
 	// Primary is the base URL of any proxy of the cluster, or of several,
 	// separated by commas. It is "" on the proxy that begins a cluster.
 	Primary string
+	// PublicURL is where clients reach the node, ClusterURL where other nodes
+	// and its pods do, if that is not where it listens: behind a Kubernetes
+	// Service, say. A node that moves keeps its ClusterURL.
+	// "" of PublicURL is ClusterURL, "" of that the listener's address.
+	PublicURL, ClusterURL string
 	// Secret authenticates the nodes of a cluster to each other. Calls between
 	// nodes without it are refused.
 	Secret string
@@ -58,7 +64,21 @@ func (c *Config) check() error {
 	if c.Secret == "" {
 		return errors.New("node: the cluster's secret is not set")
 	}
+	for _, u := range []string{c.PublicURL, c.ClusterURL} {
+		if _, err := api.ParseNet(u); u != "" && err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// entry is the node of the cluster map that listens at an address.
+func (n *node) entry(addr string) (*api.NodeInfo, error) {
+	self, err := api.NewNode(n.kind, n.cfg.ID, cmp.Or(n.cfg.ClusterURL, "http://"+addr))
+	if err == nil && n.cfg.PublicURL != "" {
+		self.PubNet, err = api.ParseNet(n.cfg.PublicURL)
+	}
+	return self, err
 }
 
 // node is the part that proxies and targets share.
@@ -105,7 +125,7 @@ const (
 // serve runs the server on ln until ctx ends, and start as soon as it answers.
 // When start fails the node stops.
 func (n *node) serve(ctx context.Context, ln net.Listener, h fasthttp.RequestHandler, expect func(*fasthttp.RequestCtx) int, start func(context.Context) error) error {
-	self, err := api.NewNode(n.kind, n.cfg.ID, "http://"+ln.Addr().String())
+	self, err := n.entry(ln.Addr().String())
 	if err != nil {
 		return err
 	}

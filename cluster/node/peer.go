@@ -80,8 +80,10 @@ func (c peerConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
+// dialPeer connects. fasthttp's own dialer remembers for a minute where a name
+// led, and a node may be back elsewhere sooner.
 func dialPeer(addr string) (net.Conn, error) {
-	conn, err := fasthttp.DialTimeout(addr, peerTimeout)
+	conn, err := net.DialTimeout("tcp", addr, peerTimeout)
 	if err != nil {
 		return nil, err
 	}

@@ -111,10 +111,11 @@ func (p *Proxy) joined(ctx *fasthttp.RequestCtx) error {
 }
 
 // checkIdentity refuses a second node of an ID that is still alive: two data
-// folders would answer for one place in the map.
+// folders would answer for one place in the map. What has the address of the
+// old one among nodes is that one, wherever clients reach it now.
 func (p *Proxy) checkIdentity(n *api.NodeInfo) error {
 	old := p.state().Map.Node(n.ID)
-	if old == nil || old.PubNet.URL == n.PubNet.URL {
+	if old == nil || old.ControlNet.URL == n.ControlNet.URL {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, time.Second)

@@ -167,7 +167,7 @@ func (p *Proxy) takeOver() error {
 // comeBack tells the primary where this proxy is now, until the map has it.
 func (p *Proxy) comeBack(ctx context.Context) {
 	for wait := joinWait; ; wait = min(2*wait, joinMost) {
-		if is := p.state().Map.Proxies[p.cfg.ID]; is != nil && is.ControlNet.URL == p.self.ControlNet.URL {
+		if is := p.state().Map.Proxies[p.cfg.ID]; is != nil && is.ControlNet.URL == p.self.ControlNet.URL && is.PubNet.URL == p.self.PubNet.URL {
 			return
 		}
 		// Whoever it reaches notes the address, also when there is no primary.

@@ -91,11 +91,20 @@ func (t *Target) route(ctx *fasthttp.RequestCtx) error {
 	case strings.HasPrefix(path, pathInternal):
 		return t.internal(ctx, path)
 	case path == api.PathHealth:
-		return nil
+		return t.health(query)
 	case path == api.PathDaemon:
 		return t.daemon(ctx, query)
 	}
 	return t.errURI(ctx)
+}
+
+// health answers probes; with readiness only once the target has joined.
+func (t *Target) health(query string) error {
+	q, err := parseQuery(query)
+	if err == nil && q.Has("readiness") {
+		err = t.hasState()
+	}
+	return err
 }
 
 // internal answers calls of the primary.
