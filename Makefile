@@ -18,8 +18,8 @@ RACED   := $(if $(RACE),true,echo "The race detector was not used: it needs gcc 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## build bin/etlbench
-	$(GO) build -trimpath -o bin/etlbench .
+build: ## build bin/etlbench, static and stripped, as it goes into a container image
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/etlbench .
 
 demo: build ## compare the communication types on photographs, under 2 minutes (FOR=5s OUT=folder)
 	./bin/etlbench demo --for $(FOR) $(if $(OUT),--out $(OUT))
@@ -61,8 +61,9 @@ realclients: build ## AIStore's own Go clients, of 2023 and of today, against a 
 test-browser: ## open the HTML report in headless Chromium (Debian: apt-get install chromium)
 	$(GO) test -tags browser -count=1 -run Browser ./reports
 
-test-kind: ## the tests on a kind cluster of their own (docker or podman; KIND_NODE_IMAGE=image)
+test-kind: ## pods and whole clusters on kind clusters of their own (docker or podman; KIND_NODE_IMAGE=image PY_IMAGE=image)
 	CGO_ENABLED=0 $(GO) test -tags kind -count=1 -timeout 15m ./cluster/pod/kube
+	CGO_ENABLED=0 $(GO) test -tags kind -count=1 -timeout 15m -run 'TestKind$$' .
 
 clean: ## remove what was built
 	rm -rf bin

@@ -65,7 +65,7 @@ func doctorCmd(e *env) *cobra.Command {
 func doctor(ctx context.Context, e *env, output string, choices python.Runtimes) error {
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
-	found := append(together(ctx, checks(e, choices)), alone(ctx, timings())...)
+	found := append(together(ctx, append(checks(e, choices), kindDoctor(e)...)), alone(ctx, timings())...)
 	if err := printFindings(e, output, found); err != nil {
 		return err
 	}

@@ -46,15 +46,21 @@ func checkCPUs(context.Context) finding {
 }
 
 func checkMemory(context.Context) finding {
-	kb, err := strconv.ParseUint(strings.TrimSuffix(procField("/proc/meminfo", "MemAvailable"), " kB"), 10, 64)
-	if err != nil {
+	free, ok := freeMemory()
+	if !ok {
 		return finding{Status: statusOK, Evidence: []string{"not told by /proc/meminfo"}}
 	}
-	f := finding{Status: statusOK, Evidence: []string{humanize.IBytes(kb<<10) + " are free"}}
-	if kb<<10 < wantMemory {
+	f := finding{Status: statusOK, Evidence: []string{humanize.IBytes(free) + " are free"}}
+	if free < wantMemory {
 		f.Status, f.Do = statusWarn, "free some: a cluster of 3 targets with its pods takes about "+humanize.IBytes(wantMemory)
 	}
 	return f
+}
+
+// freeMemory is what can be had without swapping, bytes.
+func freeMemory() (bytes uint64, ok bool) {
+	kb, err := strconv.ParseUint(strings.TrimSuffix(procField("/proc/meminfo", "MemAvailable"), " kB"), 10, 64)
+	return kb << 10, err == nil
 }
 
 func checkFiles(context.Context) finding {

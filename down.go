@@ -45,6 +45,13 @@ func down(ctx context.Context, e *env, name string) error {
 	if s == nil {
 		return fmt.Errorf("no cluster %q runs here%s", name, otherClusters(e))
 	}
+	if s.Kube != nil {
+		if err := removeKube(ctx, e, s); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.err, "cluster %s is removed\n", name)
+		return nil
+	}
 	if err := syscall.Kill(s.PID, syscall.SIGTERM); err != nil {
 		return fmt.Errorf("stop process %d: %w", s.PID, err)
 	}
@@ -80,7 +87,7 @@ func statusCmd(e *env) *cobra.Command {
 	var name, output string
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "show the cluster that runs on this machine",
+		Short: "show the cluster that up started",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkName(name); err != nil {
@@ -105,15 +112,16 @@ func status(ctx context.Context, e *env, name, output string) error {
 	if s == nil {
 		return fmt.Errorf("no cluster %q runs here%s: start one with: etlbench up --detach", name, otherClusters(e))
 	}
-	if output == "json" {
-		data, err := json.MarshalIndent(s, "", "  ")
-		if err != nil {
+	switch {
+	case s.Kube != nil:
+		if err := statusKube(ctx, e, s, output); err != nil || output == "json" || s.URL == "" {
 			return err
 		}
-		_, err = fmt.Fprintf(e.out, "%s\n", data)
-		return err
+	case output == "json":
+		return printJSON(e, s)
+	default:
+		printState(e, s)
 	}
-	printState(e, s)
 	return printETLs(ctx, e, s.URL)
 }
 
@@ -129,6 +137,15 @@ func printState(e *env, s *clusterState) {
 		t.AppendRow(table.Row{n.ID, n.Type, n.URL, n.PID, alive})
 	}
 	t.Render()
+}
+
+func printJSON(e *env, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.out, "%s\n", data)
+	return err
 }
 
 func printETLs(ctx context.Context, e *env, url string) error {

@@ -161,7 +161,7 @@ func nothingRuns(ts *testscript.TestScript, _ bool, _ []string) {
 // standard library: the picture in the README as a table. Packages of this
 // module are named without its path. A new edge is a decision: change it here.
 var floors = map[string]string{
-	"":                    "* cobra pflag go-pretty/v6/table go-pretty/v6/text go-humanize xxhash/v2 x/term x/sys/unix",
+	"":                    "* cobra pflag go-pretty/v6/table go-pretty/v6/text go-humanize xxhash/v2 x/term x/sync/errgroup x/sys/unix",
 	"cluster/api":         "xxhash/v2 msgp/msgp",
 	"cluster/child":       "",
 	"cluster/fault":       "",
@@ -171,6 +171,7 @@ var floors = map[string]string{
 	"cluster/pod":         "cluster/api cluster/child api/core/v1 apimachinery/pkg/util/yaml sigs.k8s.io/yaml procfs",
 	"cluster/pod/podtest": "cluster/api cluster/pod testify/require",
 	"cluster/pod/kube":    "cluster/api cluster/pod cenkalti/backoff/v5 k8s.io/api/... k8s.io/apimachinery/... k8s.io/client-go/...",
+	"cluster/kube":        "cluster/api cluster/pod/kube cenkalti/backoff/v5 k8s.io/api/... k8s.io/apimachinery/... k8s.io/client-go/... sigs.k8s.io/yaml",
 	"cluster/kind":        "go-containerregistry/... k8s.io/client-go/rest k8s.io/client-go/tools/clientcmd sigs.k8s.io/kind/...",
 	"cluster/store":       "xxhash/v2 x/sys/unix",
 	"cluster/meta":        "cluster/api hashicorp/raft raft-boltdb/v2 bbolt bbolt/errors",

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/etlbench/etlbench/cluster/pod"
@@ -53,6 +55,11 @@ func (f *pythonImagesFlag) Type() string { return "IMAGE" }
 // String lists the choices.
 func (f *pythonImagesFlag) String() string {
 	return strings.ReplaceAll(strings.Join(f.args, " "), "--python-image ", "")
+}
+
+// images are the chosen ones.
+func (f *pythonImagesFlag) images() []string {
+	return slices.Compact(slices.Sorted(maps.Values(f.choices)))
 }
 
 // runtimeVersion has the version of a runtime of init code, such as that of

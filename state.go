@@ -33,6 +33,7 @@ type clusterState struct {
 	Data    string                 `json:"data"`
 	Nodes   []*cluster.NodeProcess `json:"nodes"`
 	Limits  results.Limits         `json:"target_limits"`
+	Kube    *kubeState             `json:"kube,omitempty"` // nil of processes of this machine
 }
 
 // stateDir is where state files and throw-away data live: $XDG_STATE_HOME, or
@@ -136,7 +137,7 @@ func loadState(e *env, name string) (*clusterState, error) {
 	if err := json.Unmarshal(data, s); err != nil {
 		return nil, fmt.Errorf("%s: %w: remove it if no cluster of that name runs", path, err)
 	}
-	if born(s.PID) != s.Born {
+	if s.Kube == nil && born(s.PID) != s.Born {
 		return nil, os.Remove(path)
 	}
 	return s, nil
@@ -242,10 +243,16 @@ func chooseCluster(ctx context.Context, e *env, flag string, scenario []string) 
 		return nil, misuse("%d clusters run (%s): choose one with --cluster URL", len(list), strings.Join(names, ", "))
 	}
 	s := list[0]
+	if s.URL == "" {
+		return nil, fail(fmt.Errorf("cluster %s is not up: see etlbench status%s; remove it with: etlbench down%s", s.Name, nameFlag(s.Name), nameFlag(s.Name)))
+	}
 	client := api.NewClient(s.URL)
 	defer client.Close()
 	if err := client.Healthy(ctx); err != nil {
 		return nil, fail(fmt.Errorf("cluster %s at %s does not answer: %w: stop it with: etlbench down --name %s", s.Name, s.URL, err, s.Name))
+	}
+	if s.Kube != nil {
+		return &chosen{urls: []string{s.URL}, kind: "running", sync: s.Sync, limits: &s.Limits, why: "cluster " + s.Name + " on Kubernetes"}, nil
 	}
 	return &chosen{urls: []string{s.URL}, kind: "running", sync: s.Sync, data: s.Data, limits: &s.Limits, why: "cluster " + s.Name + " runs here",
 		nodes: s.nodes(e)}, nil

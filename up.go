@@ -27,25 +27,36 @@ type upFlags struct {
 	detach                           bool
 	cpu                              scenarios.Percent
 	link                             scenarios.Bandwidth
+	kubeFlags
 }
 
 func upCmd(e *env) *cobra.Command {
 	var f upFlags
 	cmd := &cobra.Command{
 		Use:   "up",
-		Short: "start a reference cluster on this machine",
+		Short: "start a reference cluster, on this machine or on Kubernetes",
 		Long: "Starts proxies and targets as child processes on loopback and keeps them running until Ctrl-C.\n" +
-			"With --detach it returns once the cluster is up; etlbench down stops it.",
-		Example: "  etlbench up\n  etlbench up --targets 4 --data /var/tmp/ais --detach",
-		Args:    cobra.NoArgs,
+			"With --detach it returns once the cluster is up; etlbench down stops it.\n\n" +
+			"With --on kind it makes a Kubernetes of containers on this machine, a worker for each target, and puts the\n" +
+			"cluster onto that; with --on kube it uses the Kubernetes that kubectl would, and makes a cluster that is there\n" +
+			"already what the flags say. Both return once the cluster is up; etlbench down removes all that was made.",
+		Example: "  etlbench up\n  etlbench up --targets 4 --data /var/tmp/ais --detach\n  etlbench up --on kind --targets 2\n" +
+			"  etlbench up --on kube --image registry.example/etlbench:1 --storage-class standard",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.check(); err != nil {
+			if err := errors.Join(f.check(), f.checkKube(cmd)); err != nil {
 				return err
 			}
-			if f.detach {
-				return fail(f.detached(cmd.Context(), e))
+			start := f.foreground
+			switch {
+			case f.on == onKind:
+				start = f.onKind
+			case f.on == onKube:
+				start = f.onKube
+			case f.detach:
+				start = f.detached
 			}
-			return fail(f.foreground(cmd.Context(), e))
+			return fail(start(cmd.Context(), e))
 		},
 	}
 	fl := cmd.Flags()
@@ -59,6 +70,7 @@ func upCmd(e *env) *cobra.Command {
 	fl.IntVar(&f.targets, "targets", 3, "`N` targets")
 	fl.TextVar(&f.cpu, "target-cpu", f.cpu, "CPU time of each target with its pods, in `PERCENT` of one CPU, such as 50% (default: no limit)")
 	fl.TextVar(&f.link, "target-link", f.link, "of each target: "+linkUsage+" (default: none)")
+	f.add(e, cmd)
 	fl.BoolVar(&f.detach, "detach", false, "return once the cluster is up")
 	return cmd
 }

@@ -4,10 +4,12 @@
 package kind
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 	"sigs.k8s.io/kind/pkg/cluster"
+	"sigs.k8s.io/kind/pkg/cluster/constants"
 	"sigs.k8s.io/kind/pkg/cluster/nodes"
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
 )
@@ -103,30 +106,11 @@ func open(cfg Config) (*Cluster, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	engine, err := engineOf(cfg.Provider)
+	name, err := Engine(context.Background(), cfg.Provider)
 	if err != nil {
 		return nil, err
 	}
-	return &Cluster{cfg: cfg, provider: cluster.NewProvider(engine, cluster.ProviderWithLogger(logger{cfg.Log}))}, nil
-}
-
-func engineOf(name string) (cluster.ProviderOption, error) {
-	switch name {
-	case "docker":
-		return cluster.ProviderWithDocker(), nil
-	case "podman":
-		return cluster.ProviderWithPodman(), nil
-	case "nerdctl":
-		return cluster.ProviderWithNerdctl(""), nil
-	case "":
-	default:
-		return nil, fmt.Errorf("%s=%q: must be docker, podman or nerdctl", EnvProvider, name)
-	}
-	engine, err := cluster.DetectNodeProvider()
-	if err != nil {
-		return nil, errors.New("no container engine answers: kind needs docker or podman; install one, or start its service")
-	}
-	return engine, nil
+	return &Cluster{cfg: cfg, provider: cluster.NewProvider(option(name), cluster.ProviderWithLogger(logger{cfg.Log}))}, nil
 }
 
 // REST is how the API server is reached from this machine.
@@ -138,27 +122,51 @@ func (c *Cluster) REST() (*rest.Config, error) {
 	return clientcmd.RESTConfigFromKubeConfig([]byte(text))
 }
 
-// Load puts an image into every node.
+// Load puts an image into every node that pods run on.
 func (c *Cluster) Load(img *Image) error {
+	return c.loadAll(img.Name, func() (io.ReadCloser, error) {
+		r, w := io.Pipe()
+		go func() { w.CloseWithError(img.Write(w)) }()
+		return r, nil
+	})
+}
+
+// LoadArchive puts the images of an archive into every node that pods run on.
+func (c *Cluster) LoadArchive(file string) error {
+	return c.loadAll(file, func() (io.ReadCloser, error) { return os.Open(file) })
+}
+
+// loadAll puts an archive into all nodes at once. Where there are workers the
+// control plane runs no pods of ours.
+func (c *Cluster) loadAll(what string, open func() (io.ReadCloser, error)) error {
 	list, err := c.provider.ListInternalNodes(c.cfg.Name)
 	if err != nil {
 		return fmt.Errorf("nodes of kind cluster %s: %w", c.cfg.Name, err)
 	}
+	workers, err := nodeutils.SelectNodesByRole(list, constants.WorkerNodeRoleValue)
+	if err != nil {
+		return fmt.Errorf("nodes of kind cluster %s: %w", c.cfg.Name, err)
+	}
+	if len(workers) > 0 {
+		list = workers
+	}
 	errs := make([]error, len(list))
 	var wg sync.WaitGroup
 	for i, n := range list {
-		wg.Go(func() { errs[i] = load(n, img) })
+		wg.Go(func() { errs[i] = load(n, what, open) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
-func load(n nodes.Node, img *Image) error {
-	r, w := io.Pipe()
-	go func() { w.CloseWithError(img.Write(w)) }()
+func load(n nodes.Node, what string, open func() (io.ReadCloser, error)) error {
+	r, err := open()
+	if err != nil {
+		return err
+	}
 	defer r.Close()
 	if err := nodeutils.LoadImageArchive(n, r); err != nil {
-		return fmt.Errorf("load %s into node %s: %w", img.Name, n.String(), err)
+		return fmt.Errorf("load %s into node %s: %w", what, n.String(), err)
 	}
 	return nil
 }

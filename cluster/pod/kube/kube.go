@@ -79,7 +79,7 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 }
 
 // selector finds all that belongs to the target.
-func (r *Runtime) selector() string { return labelTarget + "=" + r.cfg.Target }
+func (r *Runtime) selector() string { return LabelTarget + "=" + r.cfg.Target }
 
 // watch has every change of a pod told to it. A watch that breaks is begun
 // anew by the informer.

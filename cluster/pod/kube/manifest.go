@@ -18,16 +18,21 @@ import (
 
 // Labels of what a target creates, as AIStore has them.
 const (
-	labelApp       = "app"
-	labelName      = "nvidia.com/ais-etl-name"
-	labelNode      = "nvidia.com/ais-etl-node"
-	labelTarget    = "nvidia.com/ais-etl-target"
+	labelApp  = "app"
+	labelName = "nvidia.com/ais-etl-name"
+	labelNode = "nvidia.com/ais-etl-node"
+	// LabelTarget has the ID of the target.
+	LabelTarget    = "nvidia.com/ais-etl-target"
 	labelPart      = "app.kubernetes.io/name"
 	labelComponent = "app.kubernetes.io/component"
 )
 
+// Selector finds the pods of all ETLs of a namespace.
+const Selector = labelApp + "=" + app + "," + labelPart + "=" + part
+
 const (
 	app       = "ais"
+	part      = "etl"
 	hostname  = "kubernetes.io/hostname" // label of nodes
 	portName  = "default"
 	container = "server" // of specs that name none
@@ -92,7 +97,7 @@ func (r *Runtime) template(s *pod.Spec) *corev1.Pod {
 	p.TypeMeta, p.Status = metav1.TypeMeta{}, corev1.PodStatus{}
 	p.ObjectMeta = r.meta(s.Name, p.Labels, p.Annotations)
 	p.Labels[labelNode] = r.cfg.Node
-	p.Labels[labelTarget] = r.cfg.Target
+	p.Labels[LabelTarget] = r.cfg.Target
 	// A pod that is started anew has lost what was under way in it: that is
 	// the cluster's to know.
 	p.Spec.RestartPolicy = corev1.RestartPolicyNever
@@ -109,6 +114,7 @@ func (r *Runtime) template(s *pod.Spec) *corev1.Pod {
 	c.Image, c.Command, c.Args, c.Resources = s.Image, s.Command, s.Args, s.Resources
 	c.TerminationMessagePolicy = corev1.TerminationMessageFallbackToLogsOnError
 	setPort(c)
+	allowPort(&p.Spec, c.Ports[0].ContainerPort)
 	setProbe(c, s.Probe)
 	c.Env = variables(c.Ports[0].ContainerPort, s.Env)
 	return p
@@ -120,7 +126,7 @@ func (r *Runtime) meta(name string, labels, annotations map[string]string) metav
 	if m.Labels == nil {
 		m.Labels = map[string]string{}
 	}
-	maps.Copy(m.Labels, map[string]string{labelApp: app, labelName: name, labelPart: "etl", labelComponent: "server"})
+	maps.Copy(m.Labels, map[string]string{labelApp: app, labelName: name, labelPart: part, labelComponent: "server"})
 	if r.cfg.Owner != nil {
 		m.OwnerReferences = []metav1.OwnerReference{*r.cfg.Owner}
 	}
@@ -132,6 +138,25 @@ func setPort(c *corev1.Container) {
 		c.Ports = []corev1.ContainerPort{{ContainerPort: defaultPort}}
 	}
 	c.Ports[0].Name = portName
+}
+
+// lowPorts is the sysctl, safe by Kubernetes' own word, below whose value only
+// root may listen.
+const lowPorts = "net.ipv4.ip_unprivileged_port_start"
+
+// allowPort lets programs that are not root listen at a low port. AIStore's
+// transformers have port 80; some container runtimes allow that by themselves.
+func allowPort(s *corev1.PodSpec, port int32) {
+	if port >= 1024 || s.HostNetwork {
+		return
+	}
+	if s.SecurityContext == nil {
+		s.SecurityContext = &corev1.PodSecurityContext{}
+	}
+	sysctls := &s.SecurityContext.Sysctls
+	if !slices.ContainsFunc(*sysctls, func(y corev1.Sysctl) bool { return y.Name == lowPorts }) {
+		*sysctls = append(*sysctls, corev1.Sysctl{Name: lowPorts, Value: "0"})
+	}
 }
 
 // setProbe completes the readiness probe with the defaults of the spec. A pod
@@ -192,7 +217,7 @@ func (r *Runtime) shareVolumes(s *corev1.PodSpec, c *corev1.Container) {
 // serviceOf makes a pod reachable at its node's address.
 func (r *Runtime) serviceOf(name string, port int32) *corev1.Service {
 	s := &corev1.Service{ObjectMeta: r.meta(name, nil, nil)}
-	s.Labels[labelTarget] = r.cfg.Target
+	s.Labels[LabelTarget] = r.cfg.Target
 	s.Spec = corev1.ServiceSpec{
 		Type:     corev1.ServiceTypeNodePort,
 		Selector: map[string]string{labelApp: app, labelName: name},

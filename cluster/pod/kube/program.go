@@ -124,7 +124,7 @@ func (r *Runtime) addFiles(s *pod.Spec, m *manifests, c *corev1.Container) error
 		return fmt.Errorf("%w: code: %d bytes with its dependencies, Kubernetes takes at most %d: put what is large into an image", pod.ErrSpec, total, maxFiles)
 	}
 	m.files = &corev1.ConfigMap{ObjectMeta: r.meta(s.Name, nil, nil), BinaryData: s.Files, Immutable: new(true)}
-	m.files.Labels[labelTarget] = r.cfg.Target
+	m.files.Labels[LabelTarget] = r.cfg.Target
 	m.pod.Spec.Volumes = append(m.pod.Spec.Volumes, corev1.Volume{Name: "code", VolumeSource: corev1.VolumeSource{
 		ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: s.Name}}}})
 	c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: "code", MountPath: codeDir, ReadOnly: true})

@@ -1,0 +1,336 @@
+//go:build kind
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	authv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/kind"
+	"github.com/etlbench/etlbench/cluster/kube"
+	"github.com/etlbench/etlbench/reports/results"
+)
+
+// kindWait bounds what a cluster on a busy machine may take for one thing.
+const kindWait = 2 * time.Minute
+
+// onKind is the cluster on kind that the parts of TestKind use.
+type kindLab struct {
+	name   string
+	state  clusterState
+	client *api.Client
+	pods   kubernetes.Interface
+}
+
+// etlbench runs the program as users do.
+func etlbench(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var out, said strings.Builder
+	cmd := exec.CommandContext(t.Context(), program(t), args...)
+	cmd.Stdout, cmd.Stderr = &out, io.MultiWriter(&said, t.Output())
+	err := cmd.Run()
+	if err != nil {
+		err = fmt.Errorf("etlbench %s: %w: %s", strings.Join(args, " "), err, said.String())
+	}
+	return out.String(), err
+}
+
+func (l *kindLab) status(t *testing.T, name string) *kube.Status {
+	out, err := etlbench(t, "status", "--name", name, "-o", "json")
+	require.NoError(t, err)
+	st := &kube.Status{}
+	require.NoError(t, json.Unmarshal([]byte(out), st))
+	return st
+}
+
+// TestKind takes a cluster up on kind, uses it as its users would, breaks it,
+// and takes it down.
+func TestKind(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	l := &kindLab{name: fmt.Sprintf("test-%d", os.Getpid())}
+	defer func() {
+		// Whatever has failed, nothing may be left; TestKind/down looks closer.
+		cmd := exec.Command(program(t), "down", "--name", l.name)
+		_ = cmd.Run()
+	}()
+	from := time.Now()
+	_, err := etlbench(t, "up", "--on", "kind", "--targets", "2", "--name", l.name)
+	require.NoError(t, err)
+	t.Logf("up took %s", time.Since(from))
+	path, err := statePath(&env{lookup: os.LookupEnv}, l.name)
+	require.NoError(t, err)
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(data, &l.state))
+	l.client = api.NewClient(l.state.URL)
+	defer l.client.Close()
+	config, err := clientcmd.BuildConfigFromFlags("", l.state.Kube.Kubeconfig)
+	require.NoError(t, err)
+	l.pods, err = kubernetes.NewForConfig(config)
+	require.NoError(t, err)
+
+	t.Run("second up", l.secondUp)
+	t.Run("run", l.run)
+	t.Run("init code", l.initCode)
+	t.Run("pod killed under load", l.podKilled)
+	t.Run("target moves", l.targetMoves)
+	t.Run("another namespace", l.anotherNamespace)
+	t.Run("does not come up", l.doesNotComeUp)
+	t.Run("down", l.down)
+}
+
+func (l *kindLab) secondUp(t *testing.T) {
+	_, err := etlbench(t, "up", "--on", "kind", "--name", l.name)
+	require.ErrorContains(t, err, "runs already at "+l.state.URL)
+}
+
+// run measures the four communication types: the second command finds the
+// cluster of the first, and clients reach every node and pod.
+func (l *kindLab) run(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	_, err := etlbench(t, "run", "inline-by-comm", "--out", dir, "--set", "dataset.objects=16", "--set", "dataset.size=64KiB",
+		"--set", "phases.warmup=500ms", "--set", "phases.measure=3s")
+	// On a machine that others use too a run need not be valid.
+	if err != nil {
+		require.ErrorContains(t, err, "the run is not valid")
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "summary.json"))
+	require.NoError(t, err)
+	var s results.Summary
+	require.NoError(t, json.Unmarshal(data, &s))
+	require.Len(t, s.Rows, 4)
+	for _, r := range s.Rows {
+		require.Positive(t, r.Ops, r.Name)
+		require.Zero(t, r.Errors, r.Name)
+		require.EqualValues(t, 100, r.VerifiedPct, r.Name)
+	}
+}
+
+// besides checks that an ETL has a pod on every target's node.
+func (l *kindLab) besides(t *testing.T, etl string) (pods []kube.ETLPod) {
+	for _, p := range l.status(t, l.name).Pods {
+		if strings.HasPrefix(p.Name, etl+"-") {
+			require.Equal(t, "ready", p.State, p.Name)
+			require.NotEmpty(t, p.KubeNode, p.Name)
+			require.Equal(t, p.TargetNode, p.KubeNode, p.Name)
+			pods = append(pods, p)
+		}
+	}
+	require.Len(t, pods, 2)
+	require.NotEqual(t, pods[0].KubeNode, pods[1].KubeNode, "there is a node for each target")
+	return pods
+}
+
+func (l *kindLab) initCode(t *testing.T) {
+	if os.Getenv("PY_IMAGE") == "" {
+		t.Skip("init code needs an image of Python: PY_IMAGE=image")
+	}
+	putBytes(t, l.client, "code", "o", []byte("abc"))
+	require.NoError(t, initCode(t, l.client, api.ETLSpec{Name: "etl-upper", Communication: "hpush", Code: []byte("def transform(b): return b.upper()")}))
+	l.besides(t, "etl-upper")
+	got, err := inline(t, l.client, "code", "o", "etl-upper")
+	require.NoError(t, err)
+	require.Equal(t, "ABC", string(got))
+	require.NoError(t, l.client.DeleteETL(t.Context(), "etl-upper"))
+}
+
+func (l *kindLab) initEcho(t *testing.T, name string) {
+	_, err := l.client.InitETL(t.Context(), &api.ETLSpec{Name: name, Spec: samplePod("echo", "hpush"), Communication: "hpush"})
+	require.NoError(t, err)
+}
+
+// stage is what the cluster says of an ETL.
+func (l *kindLab) stage(t *testing.T, name string) (stage, reason string) {
+	d, err := l.client.ETL(t.Context(), name)
+	require.NoError(t, err)
+	return d.Stage, d.Reason
+}
+
+// podKilled deletes a pod under load: errors are counted, the ETL is aborted
+// with the reason, and starts again.
+func (l *kindLab) podKilled(t *testing.T) {
+	const etl, objects = "etl-killed", 16
+	for i := range objects {
+		putBytes(t, l.client, "killed", fmt.Sprint(i), []byte("abc"))
+	}
+	l.initEcho(t, etl)
+	pods := l.besides(t, etl)
+
+	var good, bad atomic.Int64
+	load, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for i := w; load.Err() == nil; i++ {
+				if _, err := inline(t, l.client, "killed", fmt.Sprint(i%objects), etl); err != nil {
+					bad.Add(1)
+				} else {
+					good.Add(1)
+				}
+			}
+		})
+	}
+	require.Eventually(t, func() bool { return good.Load() > 100 }, kindWait, 10*time.Millisecond)
+	require.Zero(t, bad.Load())
+	now := int64(0)
+	require.NoError(t, l.pods.CoreV1().Pods(l.state.Kube.Namespace).Delete(t.Context(), pods[0].Name, metav1.DeleteOptions{GracePeriodSeconds: &now}))
+	require.Eventually(t, func() bool {
+		stage, _ := l.stage(t, etl)
+		return stage == api.StageAborted && bad.Load() > 0
+	}, kindWait, 50*time.Millisecond)
+	stop()
+	wg.Wait()
+	_, reason := l.stage(t, etl)
+	require.Contains(t, reason, pods[0].Name)
+	require.Contains(t, reason, "container: server")
+	t.Logf("%d good, %d errors; aborted: %s", good.Load(), bad.Load(), reason)
+
+	_, err := l.client.StartETL(t.Context(), etl)
+	require.NoError(t, err)
+	l.besides(t, etl)
+	for i := range objects {
+		got, err := inline(t, l.client, "killed", fmt.Sprint(i), etl)
+		require.NoError(t, err)
+		require.Equal(t, "abc", string(got))
+	}
+	require.NoError(t, l.client.DeleteETL(t.Context(), etl))
+}
+
+// targetMoves deletes a target's pod: it comes back as the same node of the
+// cluster at another address, and takes objects again.
+func (l *kindLab) targetMoves(t *testing.T) {
+	const target, ns = "etlbench-target-0", "etlbench"
+	before, err := l.client.Map(t.Context())
+	require.NoError(t, err)
+	old, err := l.pods.CoreV1().Pods(ns).Get(t.Context(), target, metav1.GetOptions{})
+	require.NoError(t, err)
+	now := int64(0)
+	require.NoError(t, l.pods.CoreV1().Pods(ns).Delete(t.Context(), target, metav1.DeleteOptions{GracePeriodSeconds: &now}))
+	require.Eventually(t, func() bool {
+		p, err := l.pods.CoreV1().Pods(ns).Get(t.Context(), target, metav1.GetOptions{})
+		return err == nil && p.UID != old.UID && p.Status.PodIP != "" && l.client.Healthy(t.Context()) == nil && ready(l.status(t, l.name), target)
+	}, kindWait, 200*time.Millisecond)
+	p, err := l.pods.CoreV1().Pods(ns).Get(t.Context(), target, metav1.GetOptions{})
+	require.NoError(t, err)
+	require.NotEqual(t, old.Status.PodIP, p.Status.PodIP)
+	after, err := l.client.Map(t.Context())
+	require.NoError(t, err)
+	require.Len(t, after.Targets, len(before.Targets))
+	require.Equal(t, before.Targets[target].ControlNet, after.Targets[target].ControlNet)
+	require.Equal(t, before.UUID, after.UUID)
+	require.Eventually(t, func() bool { // the others learn where it is now
+		for i := range 8 {
+			if l.client.Put(t.Context(), api.AIS("killed"), fmt.Sprint(i), strings.NewReader("xyz"), 3) != nil {
+				return false
+			}
+		}
+		return true
+	}, kindWait, 200*time.Millisecond)
+	l.initEcho(t, "etl-moved")
+	l.besides(t, "etl-moved")
+	for i := range 8 {
+		got, err := inline(t, l.client, "killed", fmt.Sprint(i), "etl-moved")
+		require.NoError(t, err)
+		require.Equal(t, "xyz", string(got))
+	}
+	require.NoError(t, l.client.DeleteETL(t.Context(), "etl-moved"))
+}
+
+func ready(st *kube.Status, id string) bool {
+	for _, n := range st.Nodes {
+		if n.ID == id {
+			return n.State == "ready"
+		}
+	}
+	return false
+}
+
+// anotherNamespace puts a second cluster onto the same Kubernetes, changes it
+// in place, with data on volumes, and removes it with its namespace.
+func (l *kindLab) anotherNamespace(t *testing.T) {
+	const ns = "second"
+	up := func(args ...string) error {
+		_, err := etlbench(t, append([]string{"up", "--on", "kube", "--kubeconfig", l.state.Kube.Kubeconfig, "--namespace", ns, "--name", ns,
+			"--image", l.state.Kube.Image, "--storage-class", "standard"}, args...)...)
+		return err
+	}
+	require.NoError(t, up("--proxies", "1", "--targets", "1"))
+	st := l.status(t, ns)
+	require.Len(t, st.Nodes, 2)
+	client := api.NewClient(st.Nodes[0].URL)
+	defer client.Close()
+	putBytes(t, client, "kept", "o", []byte("on a volume"))
+	require.NoError(t, up("--proxies", "1", "--targets", "1", "--target-cpu", "50%"))
+	require.Eventually(t, func() bool {
+		got, err := inline(t, client, "kept", "o", "")
+		return err == nil && string(got) == "on a volume"
+	}, kindWait, 100*time.Millisecond)
+	require.NoError(t, up("--proxies", "3", "--targets", "2"))
+	require.Len(t, l.status(t, ns).Nodes, 5)
+	require.ErrorContains(t, up("--proxies", "3", "--targets", "1"), "which cannot become 1")
+
+	// What runs there may do what it needs, and nothing more.
+	for verb, want := range map[string]bool{"create pods": true, "delete services": true, "get secrets": false, "list nodes": false, "create pods -n etlbench": false} {
+		require.Equal(t, want, l.may(t, ns, verb), verb)
+	}
+	_, err := etlbench(t, "down", "--name", ns)
+	require.NoError(t, err)
+	_, err = l.pods.CoreV1().Namespaces().Get(t.Context(), ns, metav1.GetOptions{})
+	require.True(t, apierrors.IsNotFound(err), "%v", err)
+	require.Len(t, l.status(t, l.name).Nodes, 3, "the other cluster is left alone")
+}
+
+// may tells whether the targets of a namespace may do something: "VERB RESOURCE
+// [-n NAMESPACE]".
+func (l *kindLab) may(t *testing.T, ns, what string) bool {
+	words := strings.Fields(what)
+	ask := authv1.ResourceAttributes{Verb: words[0], Resource: words[1], Namespace: ns}
+	if len(words) == 4 {
+		ask.Namespace = words[3]
+	}
+	review, err := l.pods.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), &authv1.SubjectAccessReview{Spec: authv1.SubjectAccessReviewSpec{
+		User: "system:serviceaccount:" + ns + ":etlbench-target", ResourceAttributes: &ask}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	return review.Status.Allowed
+}
+
+// doesNotComeUp: the reason is told, and nothing stays of it.
+func (l *kindLab) doesNotComeUp(t *testing.T) {
+	_, err := etlbench(t, "up", "--on", "kube", "--kubeconfig", l.state.Kube.Kubeconfig, "--namespace", "broken", "--name", "broken", "--image", "localhost/nosuch:1")
+	require.ErrorContains(t, err, "etlbench-proxy-0 does not start: ImagePullBackOff")
+	_, err = l.pods.CoreV1().Namespaces().Get(t.Context(), "broken", metav1.GetOptions{})
+	require.True(t, apierrors.IsNotFound(err), "%v", err)
+	_, err = etlbench(t, "status", "--name", "broken")
+	require.ErrorContains(t, err, `no cluster "broken" runs here`)
+}
+
+func (l *kindLab) down(t *testing.T) {
+	_, err := etlbench(t, "down", "--name", l.name)
+	require.NoError(t, err)
+	_, ok, err := kind.Open(kind.Config{Name: l.state.Kube.Kind, Provider: l.state.Kube.Engine})
+	require.NoError(t, err)
+	require.False(t, ok, "the kind cluster is still there")
+	left, err := filepath.Glob(filepath.Join(os.Getenv("XDG_STATE_HOME"), "etlbench", "*"))
+	require.NoError(t, err)
+	for _, f := range left {
+		require.True(t, strings.HasSuffix(f, ".lock"), "%s is left", f)
+	}
+}

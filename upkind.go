@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/etlbench/etlbench/cluster/kind"
+	"github.com/etlbench/etlbench/cluster/kube"
+)
+
+// kindName is the kind cluster that is made for a cluster of a name.
+func kindName(name string) string { return "etlbench-" + name }
+
+// onKind makes a Kubernetes of containers with a worker for every target, and
+// puts the cluster onto it.
+func (f *upFlags) onKind(ctx context.Context, e *env) (err error) {
+	if err := f.checkFree(e); err != nil {
+		return err
+	}
+	unlock, err := lockName(e, f.name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := kindFit(ctx, e); err != nil {
+		return err
+	}
+	engine, err := kind.Engine(ctx, e.get(kind.EnvProvider))
+	if err != nil {
+		return err
+	}
+	img, err := kind.NewImage(e.exe)
+	if err != nil {
+		return err
+	}
+	kubeconfig, err := kubeconfigPath(e, f.name)
+	if err != nil {
+		return err
+	}
+	st := f.kubeState(&kubeState{Namespace: defaultNamespace, Kubeconfig: kubeconfig, Context: "kind-" + kindName(f.name), Image: img.Name,
+		Kind: kindName(f.name), Engine: engine})
+	// Before anything is made, so that down finds what is left of it.
+	if err := st.save(e); err != nil {
+		return err
+	}
+	c, err := f.makeKind(ctx, e, st, img)
+	if err == nil {
+		err = f.deployKind(ctx, e, c, st)
+	}
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, f.giveUpKind(ctx, e, c, st, err))
+}
+
+// kindConfig is a cluster of a state, by which it is also opened and removed.
+func kindConfig(k *kubeState) kind.Config {
+	return kind.Config{Name: k.Kind, Provider: k.Engine, Kubeconfig: k.Kubeconfig}
+}
+
+// makeKind makes the kind cluster, and loads the images, which are saved
+// meanwhile. It is not interrupted.
+func (f *upFlags) makeKind(ctx context.Context, e *env, st *clusterState, img *kind.Image) (*kind.Cluster, error) {
+	from := time.Now()
+	fmt.Fprintf(e.err, "making the kind cluster %s of %d nodes with %s …\n", st.Kube.Kind, f.targets+1, st.Kube.Engine)
+	dir, err := scratch(e)
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	var (
+		c        *kind.Cluster
+		archives []string
+	)
+	var both errgroup.Group
+	both.Go(func() (err error) {
+		archives, err = f.savePythons(ctx, st.Kube.Engine, dir)
+		return err
+	})
+	both.Go(func() (err error) {
+		cfg := kindConfig(st.Kube)
+		cfg.Workers, cfg.NodeImage, cfg.Keep = f.targets, f.nodeImage, f.keep
+		cfg.Log = slog.New(slog.NewTextHandler(e.err, &slog.HandlerOptions{Level: slog.LevelError}))
+		c, err = kind.Create(cfg)
+		return err
+	})
+	if err := both.Wait(); err != nil {
+		return c, err
+	}
+	fmt.Fprintf(e.err, "it is there after %s; loading %s\n", time.Since(from).Round(100*time.Millisecond), strings.Join(append([]string{img.Name}, f.pythons.images()...), ", "))
+	var loads errgroup.Group
+	loads.Go(func() error { return c.Load(img) })
+	for _, a := range archives {
+		loads.Go(func() error { return c.LoadArchive(a) })
+	}
+	return c, errors.Join(loads.Wait(), context.Cause(ctx))
+}
+
+// savePythons saves those chosen images of Python that the engine of this
+// machine has. The nodes pull others.
+func (f *upFlags) savePythons(ctx context.Context, engine, dir string) (files []string, err error) {
+	for i, image := range f.pythons.images() {
+		file := filepath.Join(dir, fmt.Sprintf("python-%d.tar", i))
+		ok, err := kind.Archive(ctx, engine, image, file)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			files = append(files, file)
+		}
+	}
+	return files, nil
+}
+
+func (f *upFlags) deployKind(ctx context.Context, e *env, c *kind.Cluster, st *clusterState) error {
+	config, err := c.REST()
+	if err != nil {
+		return err
+	}
+	k, err := kube.New(config, st.Kube.Namespace)
+	if err != nil {
+		return err
+	}
+	return f.deploy(ctx, e, k, f.kubeConfig(st.Kube.Namespace, st.Kube.Image), st)
+}
+
+// giveUpKind removes what did not come up, or keeps it with its logs. A cluster
+// that was there before is not ours.
+func (f *upFlags) giveUpKind(ctx context.Context, e *env, c *kind.Cluster, st *clusterState, why error) error {
+	if errors.Is(why, kind.ErrExists) {
+		return st.remove(e)
+	}
+	if !f.keep {
+		fmt.Fprintln(e.err, "removing what did not come up …")
+		return removeKube(ctx, e, st)
+	}
+	if c == nil {
+		fmt.Fprintf(e.err, "kept: the nodes of kind cluster %s; etlbench down%s removes them\n", st.Kube.Kind, nameFlag(f.name))
+		return nil
+	}
+	dir := strings.TrimSuffix(st.Kube.Kubeconfig, ".kubeconfig") + "-logs"
+	err := c.CollectLogs(dir)
+	fmt.Fprintf(e.err, "kept: the kind cluster %s (KUBECONFIG=%s), its logs in %s; etlbench down%s removes it\n", st.Kube.Kind, st.Kube.Kubeconfig, dir, nameFlag(f.name))
+	return err
+}
+
+// removeKind removes the kind cluster, if it is still there.
+func removeKind(k *kubeState) error {
+	c, ok, err := kind.Open(kindConfig(k))
+	if err != nil || !ok {
+		return err
+	}
+	return c.Delete()
+}
