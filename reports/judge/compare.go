@@ -28,6 +28,9 @@ type Contrast struct {
 	Run    string `json:"run,omitempty"`
 	Op     string `json:"op"`
 	Metric string `json:"metric"` // as results.Numbers has it
+	// Factor is what the arms of a run differ in, FactorComm …; "" when they
+	// are of two runs, equal, or chosen by their base.
+	Factor string `json:"factor,omitempty"`
 	// AA is set when the arms are alike but for the replica: what differs is
 	// chance.
 	AA         bool          `json:"aa,omitempty"`
@@ -56,14 +59,27 @@ type Comparison struct {
 	AA     *AA    `json:"aa,omitempty"`
 }
 
-// Find is the contrast of a metric of an arm's operation, nil without one.
+// Find is the contrast of a metric of an arm's operation, nil without one. Of
+// several factors it is about the first that is compared at all.
 func (c *Comparison) Find(arm, op, metric string) *Contrast {
+	main := c.main()
 	for i := range c.Contrasts {
-		if x := &c.Contrasts[i]; x.Other == arm && x.Op == op && x.Metric == metric {
+		x := &c.Contrasts[i]
+		if x.Other == arm && x.Op == op && x.Metric == metric && (x.Factor == main || x.AA) {
 			return x
 		}
 	}
 	return nil
+}
+
+// main is the first factor that is compared.
+func (c *Comparison) main() string {
+	for _, f := range []string{FactorComm, FactorPut, FactorStream, FactorServer, FactorTransform} {
+		if slices.ContainsFunc(c.Contrasts, func(x Contrast) bool { return x.Factor == f }) {
+			return f
+		}
+	}
+	return ""
 }
 
 // compare compares the arms of a run in pairs of the same block.
@@ -79,7 +95,7 @@ func (e *Evidence) compare(v Validity, o Options) (Comparison, error) {
 	f := family{seed: e.Run.Summary.Seed, minEffect: defaultTo(o.MinEffect)}
 	for _, p := range pairs {
 		for _, m := range metrics(p.base, p.other, e.Run.Summary.Load) {
-			f.add(Contrast{Base: p.base.Name, Other: p.other.Name, Op: p.base.Op, Metric: m, AA: p.aa},
+			f.add(Contrast{Base: p.base.Name, Other: p.other.Name, Op: p.base.Op, Metric: m, Factor: p.factor, AA: p.aa},
 				side{e, p.base, v.Arm(p.base.Name)}, side{e, p.other, v.Arm(p.other.Name)}, true)
 		}
 	}
@@ -116,33 +132,35 @@ func countAA(cs []Contrast) *AA {
 // pair is two rows of the same operation.
 type pair struct {
 	base, other *results.Row
+	factor      string
 	aa          bool
 }
 
 // pairs says which arms are compared: with a named base, all with it; else
-// those that differ in one factor, each with the first of its group, and
-// replicas with the first of theirs.
+// those that differ in one factor, for each factor that is compared, with the
+// first of its group; and replicas with the first of theirs.
 func (e *Evidence) pairs(base string) ([]pair, error) {
 	rows := e.Run.Summary.Rows
 	if base != "" {
 		return e.pairsWith(base)
 	}
-	rest := comparedBy(e.Arms())
+	compared := comparedBy(e.Arms())
 	first := map[string]*results.Row{} // by what they have in common
 	var pairs []pair
 	for i := range rows {
 		row := &rows[i]
-		twin := like(row, func(a *results.Arm) {})
-		cell := like(row, rest)
-		switch {
-		case first[twin] != nil:
-			pairs = append(pairs, pair{first[twin], row, true})
-		case first[cell] != nil:
-			pairs = append(pairs, pair{first[cell], row, false})
+		twin := like(row, func(*results.Arm) {})
+		if first[twin] != nil {
+			pairs = append(pairs, pair{first[twin], row, "", true})
+			continue
 		}
-		for _, k := range []string{twin, cell} {
-			if first[k] == nil {
-				first[k] = row
+		first[twin] = row
+		for _, f := range compared {
+			cell := f.name + " " + like(row, f.forget)
+			if first[cell] != nil {
+				pairs = append(pairs, pair{first[cell], row, f.name, false})
+			} else {
+				first[cell] = row
 			}
 		}
 	}
@@ -160,7 +178,7 @@ func (e *Evidence) pairsWith(base string) ([]pair, error) {
 		found = true
 		for j := range rows {
 			if i != j && rows[j].Op == rows[i].Op {
-				pairs = append(pairs, pair{&rows[i], &rows[j], alike(rows[i].Arm, rows[j].Arm)})
+				pairs = append(pairs, pair{&rows[i], &rows[j], "", alike(rows[i].Arm, rows[j].Arm)})
 			}
 		}
 	}
@@ -189,28 +207,62 @@ func like(row *results.Row, forget func(*results.Arm)) string {
 	return fmt.Sprintf("%+v %s", a, row.Op)
 }
 
-// comparedBy forgets the factor that a run compares: the first of this list
-// that varies.
-func comparedBy(arms []results.Arm) func(*results.Arm) {
-	for _, factor := range []func(*results.Arm) *string{
-		func(a *results.Arm) *string { return &a.Comm },
-		func(a *results.Arm) *string { return &a.Put },
-		func(a *results.Arm) *string { return &a.Argument },
-		func(a *results.Arm) *string { return &a.Transform },
+// Factors that are compared: Contrast.Factor.
+const (
+	FactorComm      = "comm"
+	FactorPut       = "put"
+	FactorStream    = "stream"
+	FactorServer    = "server" // what runs a transform: "md5" and "md5/python" do the same
+	FactorTransform = "transform"
+)
+
+// factor is one of the factors that are compared.
+type factor struct {
+	name   string
+	forget func(*results.Arm) // takes its level from an arm
+}
+
+// comparedBy are the factors in which arms differ, or transforms when they
+// differ in nothing else: what they do is seldom the same.
+func comparedBy(arms []results.Arm) (list []factor) {
+	transform := factor{FactorTransform, func(a *results.Arm) { a.Transform = "" }}
+	for _, f := range []factor{
+		{FactorComm, func(a *results.Arm) { a.Comm = "" }},
+		{FactorPut, func(a *results.Arm) { a.Put = "" }},
+		{FactorStream, func(a *results.Arm) { a.Argument = "" }},
+		{FactorServer, func(a *results.Arm) { a.Transform, _, _ = strings.Cut(a.Transform, "/") }},
 	} {
-		for i := range arms {
-			if *factor(&arms[i]) != *factor(&arms[0]) {
-				return func(a *results.Arm) { *factor(a) = "" }
-			}
+		if f.varies(arms) {
+			list = append(list, f)
 		}
 	}
-	return func(*results.Arm) {}
+	if len(list) == 0 && transform.varies(arms) {
+		list = []factor{transform}
+	}
+	return list
+}
+
+// varies tells whether some arms differ in the factor alone.
+func (f factor) varies(arms []results.Arm) bool {
+	first := map[string]string{}
+	for _, a := range arms {
+		level := like(&results.Row{Arm: a}, func(*results.Arm) {})
+		cell := like(&results.Row{Arm: a}, f.forget)
+		if other, ok := first[cell]; ok && other != level {
+			return true
+		}
+		first[cell] = level
+	}
+	return false
 }
 
 // metrics are what two rows are compared by. In an open loop the rate is the
 // schedule's.
 func metrics(a, b *results.Row, l results.Load) []string {
 	list := []string{"p50", "p99"}
+	if a.Mode == "init" { // of one operation a block
+		return list[:1]
+	}
 	if l.Model != "open" || a.Mode == "offline" {
 		list = append(list, throughput(a, b))
 	}

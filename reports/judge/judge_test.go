@@ -218,6 +218,40 @@ func TestAA(t *testing.T) {
 	require.Equal(t, "hpull:#1", j.Comparison.Find("hpull:#2", "get-etl", "p50").Base)
 }
 
+// TestFactors: arms are compared in each factor, others being equal; what is
+// sent as code does the same as the program, another transform does not.
+func TestFactors(t *testing.T) {
+	p := healthy()
+	p.Arms = nil
+	for _, transform := range []string{"md5", "md5/python", "echo"} {
+		for _, comm := range []string{"hpush", "hpull"} {
+			for _, put := range []string{"relay", "direct"} {
+				a := arm(comm)
+				a.Name, a.Transform, a.Put = transform+":"+comm+":"+put, transform, put
+				p.Arms = append(p.Arms, a)
+			}
+		}
+	}
+	_, j := judged(t, p)
+	var found []string
+	for _, c := range j.Comparison.Contrasts {
+		if c.Metric == "p50" {
+			found = append(found, c.Factor+": "+c.Other+" vs "+c.Base)
+		}
+	}
+	require.ElementsMatch(t, []string{
+		"comm: md5:hpull:relay vs md5:hpush:relay", "comm: md5:hpull:direct vs md5:hpush:direct",
+		"comm: md5/python:hpull:relay vs md5/python:hpush:relay", "comm: md5/python:hpull:direct vs md5/python:hpush:direct",
+		"comm: echo:hpull:relay vs echo:hpush:relay", "comm: echo:hpull:direct vs echo:hpush:direct",
+		"put: md5:hpush:direct vs md5:hpush:relay", "put: md5:hpull:direct vs md5:hpull:relay",
+		"put: md5/python:hpush:direct vs md5/python:hpush:relay", "put: md5/python:hpull:direct vs md5/python:hpull:relay",
+		"put: echo:hpush:direct vs echo:hpush:relay", "put: echo:hpull:direct vs echo:hpull:relay",
+		"server: md5/python:hpush:relay vs md5:hpush:relay", "server: md5/python:hpush:direct vs md5:hpush:direct",
+		"server: md5/python:hpull:relay vs md5:hpull:relay", "server: md5/python:hpull:direct vs md5:hpull:direct",
+	}, found)
+	require.Nil(t, j.Comparison.Find("md5:hpush:direct", "get-etl", "p50"), "it is the base of its group")
+}
+
 func TestNamedBase(t *testing.T) {
 	e, _ := judged(t, healthy())
 	j, err := judge.Judge(e, judge.Options{Base: "hpull"})
