@@ -51,16 +51,7 @@ func scenariosCmd(e *env) *cobra.Command {
 	cmd.AddCommand(check, plan, importCmd(e),
 		&cobra.Command{
 			Use: "ls", Short: "list the built-in scenarios", Args: cobra.NoArgs,
-			RunE: func(*cobra.Command, []string) error {
-				t := table.NewWriter()
-				t.SetOutputMirror(e.out)
-				t.SetStyle(table.StyleLight)
-				for _, name := range scenarios.Names() {
-					t.AppendRow(table.Row{name, scenarios.Describe(name)})
-				}
-				t.Render()
-				return nil
-			},
+			RunE: func(*cobra.Command, []string) error { return listScenarios(e) },
 		},
 		&cobra.Command{
 			Use: "show NAME", Short: "print a built-in scenario, to copy and change", Args: cobra.ExactArgs(1),
@@ -74,6 +65,37 @@ func scenariosCmd(e *env) *cobra.Command {
 			},
 		})
 	return cmd
+}
+
+// listScenarios prints what each built-in scenario is for, and what its run
+// takes.
+func listScenarios(e *env) error {
+	t := table.NewWriter()
+	t.SetOutputMirror(e.out)
+	t.SetStyle(table.StyleLight)
+	t.AppendHeader(table.Row{"name", "question", "load"})
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 2, WidthMax: 72}})
+	for _, name := range scenarios.Names() {
+		s, err := scenarios.LoadNamed(name)
+		if err != nil {
+			return fail(err)
+		}
+		takes, jobs, err := loader.PlannedTime(s)
+		if err != nil {
+			return fail(err)
+		}
+		load := []string{}
+		if takes > 0 {
+			load = append(load, takes.String())
+		}
+		if jobs > 0 {
+			load = append(load, fmt.Sprintf("%d jobs or cold starts", jobs))
+		}
+		t.AppendRow(table.Row{name, scenarios.Describe(name), strings.Join(load, ", ")})
+	}
+	t.Render()
+	fmt.Fprintln(e.out, "load: time under load; filling, deploying and jobs come on top: etlbench scenarios show NAME")
+	return nil
 }
 
 // printScenario prints a scenario with all its defaults.
@@ -105,6 +127,8 @@ func printPlan(e *env, s *scenarios.Scenario, data dataset.Set, p *loader.Estima
 		warmup, measure := a.Warmup.String(), a.Measure.String()
 		if a.Mode == scenarios.ModeOffline {
 			warmup, measure = "", "a job"
+		} else if a.Mode == scenarios.ModeInit {
+			warmup, measure = "", "a cold start"
 		} else if a.Measure == 0 {
 			measure = fmt.Sprintf("%d epochs", s.Load.Epochs)
 		}
@@ -123,7 +147,7 @@ func printPlan(e *env, s *scenarios.Scenario, data dataset.Set, p *loader.Estima
 		line("load", "%s operations scheduled, in all blocks", humanize.Comma(p.Operations))
 	}
 	line("memory", "~%s of the load generator at most", humanize.IBytes(uint64(p.Memory)))
-	line("time", "%s of load; jobs (%d), filling and deploying come on top", p.Time, p.Jobs)
+	line("time", "%s of load; jobs and cold starts (%d), filling and deploying come on top", p.Time, p.Jobs)
 }
 
 // intended is a number of operations.

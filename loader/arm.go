@@ -58,8 +58,11 @@ func (a *arm) told() results.Arm {
 
 // op is the operation that the arm is about.
 func (a *arm) op(mix map[string]int) string {
-	if a.Mode == scenarios.ModeOffline {
+	switch a.Mode {
+	case scenarios.ModeOffline:
 		return opETLObject
+	case scenarios.ModeInit:
+		return opInit
 	}
 	i := slices.IndexFunc(opNames[:], func(op string) bool { return mix[op] > 0 })
 	return opNames[i]

@@ -72,14 +72,17 @@ func (r *run) step(ctx context.Context, s step) error {
 	if a.dead {
 		return nil
 	}
+	if a.Mode == scenarios.ModeInit {
+		out, err := r.coldStart(ctx, a, s.block)
+		if out != nil {
+			r.account(out)
+			return err
+		}
+		return r.skip(ctx, a, err)
+	}
 	fresh, err := r.deploy(ctx, a, s.block)
 	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		r.log.Warn("arm skipped", logETL, a.Name, logErr, err)
-		r.kill(a, &failure{classInit, err})
-		return nil
+		return r.skip(ctx, a, err)
 	}
 	var out *outcomes
 	if a.Mode == scenarios.ModeOffline {
@@ -95,6 +98,16 @@ func (r *run) step(ctx context.Context, s step) error {
 		err = ctx.Err()
 	}
 	return err
+}
+
+// skip gives an arm up whose ETL could not be made, unless the run ends anyway.
+func (r *run) skip(ctx context.Context, a *arm, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	r.log.Warn("arm skipped", logETL, a.Name, logErr, err)
+	r.kill(a, &failure{classInit, err})
+	return nil
 }
 
 // kill gives an arm up.
@@ -142,7 +155,7 @@ func (r *run) estimate(list []step) (d time.Duration) {
 
 // armTime is how long an arm takes in a block, as far as anybody knows.
 func (r *run) armTime(a *arm) time.Duration {
-	if a.Mode == scenarios.ModeOffline {
+	if a.Mode != scenarios.ModeInline {
 		return r.jobTime
 	}
 	return r.inlineTime

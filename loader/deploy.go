@@ -100,7 +100,9 @@ func (r *run) newETLName(comm string) string {
 // undeploy stops and deletes an ETL, one whose init failed as well: it keeps
 // its name, and perhaps its pods.
 func (r *run) undeploy(ctx context.Context, d *deployment) {
-	delete(r.etls, d.key)
+	if r.etls[d.key] == d { // one that is made for a cold start is not
+		delete(r.etls, d.key)
+	}
 	if d.name == "" {
 		return
 	}

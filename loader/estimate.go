@@ -25,7 +25,7 @@ type Estimate struct {
 	Operations int64         // that open loops and epochs intend, in all blocks, warm-up included
 	Memory     int64         // bytes of the loader, at most
 	Time       time.Duration // of all inline arms; jobs, deployments and filling come on top
-	Jobs       int           // whose time nobody knows beforehand
+	Jobs       int           // and cold starts, whose time nobody knows beforehand
 }
 
 // ArmEstimate is what an arm takes in one block.
@@ -67,10 +67,27 @@ func Plan(s *scenarios.Scenario, data dataset.Set) (*Estimate, error) {
 	return e, nil
 }
 
+// PlannedTime is the part of Plan that does not depend on the data set.
+func PlannedTime(s *scenarios.Scenario) (inline time.Duration, jobs int, err error) {
+	phases, err := phasesOf(s, 0)
+	if err != nil {
+		return 0, 0, err
+	}
+	e := &Estimate{Blocks: s.Trials.Blocks}
+	r := &run{Config: Config{Scenario: s}, classes: map[scenarios.Bytes][]object{}}
+	for _, a := range arms(s) {
+		e.add(r.armEstimate(a, phases))
+	}
+	return e.Time, e.Jobs, nil
+}
+
 func (e *Estimate) add(a ArmEstimate) {
 	e.Arms = append(e.Arms, a)
-	if a.Mode == scenarios.ModeOffline {
+	if a.Mode != scenarios.ModeInline {
 		e.Jobs += e.Blocks
+		if a.Mode == scenarios.ModeInit {
+			return
+		}
 		if e.Blocks > 1 {
 			e.StoredBytes = max(e.StoredBytes, a.Bytes)
 		} else {
@@ -85,8 +102,12 @@ func (e *Estimate) add(a ArmEstimate) {
 func (r *run) armEstimate(a *arm, phases []phase) ArmEstimate {
 	objects := r.objectsOf(a)
 	e := ArmEstimate{Arm: a.Arm, Objects: len(objects), Bytes: bytesOf(objects), WarmupOps: -1, Ops: -1}
-	if a.Mode == scenarios.ModeOffline {
+	switch a.Mode {
+	case scenarios.ModeOffline:
 		e.WarmupOps, e.Ops = 0, int64(len(objects))
+		return e
+	case scenarios.ModeInit:
+		e.WarmupOps, e.Ops = 0, 1
 		return e
 	}
 	for i := range phases {
@@ -115,13 +136,17 @@ func (r *run) deployments(all []step) (n int) {
 	later, distinct := map[etlKey]bool{}, make([]int, len(all)) // ETLs that are needed behind a step
 	for i := len(all) - 1; i >= 0; i-- {
 		distinct[i] = len(later)
-		if all[i].arm.ETL() {
+		if all[i].arm.ETL() && all[i].arm.Mode != scenarios.ModeInit {
 			later[all[i].arm.key()] = true
 		}
 	}
 	age := map[etlKey]int{}
 	for i, s := range all {
 		if !s.arm.ETL() {
+			continue
+		}
+		if s.arm.Mode == scenarios.ModeInit {
+			n++
 			continue
 		}
 		if old, ok := age[s.arm.key()]; !ok || old != r.age(s.block) {
@@ -151,7 +176,7 @@ func (r *run) memory(list []*arm) int64 {
 	for _, w := range r.Scenario.Load.Mix {
 		kinds += min(w, 1)
 	}
-	histograms := 4 * kinds * (int(metricCount) + targets) * results.NewHistogram().ByteSize()
+	histograms := 4 * kinds * (int(metricInit) + targets) * results.NewHistogram().ByteSize()
 	return program + int64(workers*perWorker) + int64(histograms) + int64(len(r.objects)*perObject)
 }
 

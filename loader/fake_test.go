@@ -49,6 +49,7 @@ type fakeAIS struct {
 	// "create" or "job". Called concurrently.
 	fault func(op, bucket, object string) string
 	// badInit is the communication that has no ETL here.
+	starts  map[string]api.PodStart // that ETLs tell
 	badInit string
 	// initLimit is how often ETLs of a communication can be made; nil: always.
 	initLimit map[string]int
@@ -444,6 +445,9 @@ func (f *fakeAIS) serveETL(w http.ResponseWriter, r *http.Request, path []string
 	}
 	if r.Method == http.MethodDelete {
 		delete(f.etls, path[0])
+	}
+	if r.Method == http.MethodGet && len(path) == 1 {
+		reply(w, api.ETLDetails{Stage: api.StageRunning, Starts: f.starts})
 	}
 	if len(path) == 2 && path[1] == "start" {
 		delete(f.aborted, path[0])

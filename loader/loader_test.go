@@ -370,6 +370,67 @@ func TestOfflineJob(t *testing.T) {
 	}
 }
 
+// TestColdStart: each block makes each ETL anew, and the stages of a cold start
+// add up to it, whatever the cluster tells of pods.
+func TestColdStart(t *testing.T) {
+	for _, told := range []bool{true, false} {
+		t.Run(fmt.Sprint("told ", told), func(t *testing.T) {
+			h := newHarness(t, some(5))
+			if told {
+				h.starts = map[string]api.PodStart{"t1": {Launch: 1, Ready: 2}, "t2": {Pull: 20_000, Launch: 3_000, Ready: 5_000}}
+			}
+			h.Scenario.Arms.Mode = []string{"init"}
+			h.Scenario.Arms.Comm = []string{"hpush", "hpull"}
+			h.Scenario.Trials.Blocks = 3
+			s, r := h.run()
+			require.Empty(t, r.Errors)
+			require.Len(t, h.inits, 6)
+			require.Len(t, s.Rows, 2)
+			for _, row := range s.Rows {
+				require.Equal(t, "init", row.Op)
+				require.EqualValues(t, 3, row.Ops)
+				require.EqualValues(t, 3, row.Intended)
+				require.Equal(t, 100.0, row.VerifiedPct)
+				require.Equal(t, row.Response, row.Service)
+				sum, names := 0.0, []string{}
+				for _, p := range row.Phases {
+					sum, names = sum+*p.MeanMs, append(names, p.Name)
+				}
+				require.InEpsilon(t, *row.Service.MeanMs, sum, 0.05)
+				require.LessOrEqual(t, *row.TTFB.MeanMs, *row.Service.MeanMs*1.001)
+				if told {
+					require.Equal(t, []string{"init-control", "init-pull", "init-launch", "init-ready", "init-first"}, names)
+					require.InEpsilon(t, 0.02, *row.Phases[1].MeanMs, 0.05, "of the slowest pod")
+				} else {
+					require.Equal(t, []string{"init-control", "init-first"}, names)
+				}
+			}
+			for _, b := range s.Blocks {
+				require.True(t, b.Deployed)
+			}
+			h.requireClean(t)
+		})
+	}
+}
+
+func TestColdStartThatAnswersWrong(t *testing.T) {
+	h := newHarness(t, some(5))
+	h.Scenario.Arms.Mode = []string{"init"}
+	expect := h.Expect
+	h.Expect = func(transform, name string, src io.Reader) (loader.Digest, error) {
+		d, err := expect(transform, name, src)
+		d.Sum++
+		return d, err
+	}
+	s, r := h.run()
+	require.EqualValues(t, 1, s.Rows[0].Errors)
+	require.Zero(t, s.Rows[0].Ops)
+	require.Zero(t, s.Rows[0].VerifiedPct)
+	require.Nil(t, s.Rows[0].Service.MeanMs)
+	require.Equal(t, "digest", r.Errors[0].Class)
+	h.requireClean(t)
+}
+
 func TestOfflineCountsObjectsWithoutAResult(t *testing.T) {
 	h := newHarness(t, some(10))
 	h.Scenario.Arms.Mode = []string{"offline"}

@@ -20,14 +20,25 @@ const (
 	metricTarget
 	metricBody
 	metricServer // the first of len(shares{})
-	metricCount  = metricServer + metric(len(shares{}))
+	metricInit   = metricServer + metric(len(shares{}))
 	metricObject = metricService // of jobs
+)
+
+// Stages of a cold start.
+const (
+	metricInitControl = metricInit + iota
+	metricInitPull
+	metricInitLaunch
+	metricInitReady
+	metricInitFirst
+	metricCount
 )
 
 // metricNames are the metrics as results call them.
 var metricNames = [metricCount]string{results.MetricService, results.MetricResponse, results.MetricDelay, results.MetricTTFB,
 	results.MetricProxy, results.MetricTarget, results.MetricBody,
-	results.MetricServerProxy, results.MetricServerTarget, results.MetricServerPod}
+	results.MetricServerProxy, results.MetricServerTarget, results.MetricServerPod,
+	results.MetricInitControl, results.MetricInitPull, results.MetricInitLaunch, results.MetricInitReady, results.MetricInitFirst}
 
 // series adds up the samples of one operation at one target, or at all.
 type series struct {

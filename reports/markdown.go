@@ -64,7 +64,7 @@ func (r *Report) markdownSections() []section {
 			markdownList(w, "", r.Footnotes)
 			markdownSection(w, r.Accounts)
 		}},
-		{"Latency", tables(r.Phases)},
+		{"Latency", tables(r.Starts, r.Phases)},
 		{"Time", tables(r.Events, r.Jobs)},
 		{"Size", func(w io.Writer) {
 			markdownSection(w, r.Costs)

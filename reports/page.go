@@ -64,7 +64,7 @@ func (a *artist) commFigures() []figure {
 
 func (a *artist) latencySection() pageSection {
 	s := pageSection{ID: "latency", Title: "Latency", Missing: "Nothing to show: no response times were recorded of inline operations.",
-		Figures: a.eachGroup(a.responseTimes, a.serviceTimes), Tables: []Table{a.r.Phases}}
+		Figures: a.eachGroup(a.responseTimes, a.serviceTimes), Tables: []Table{a.r.Starts, a.r.Phases}}
 	switch {
 	case len(s.Figures) == 0:
 	case a.delayed():

@@ -50,6 +50,7 @@ type Report struct {
 	Accounts  Table // operations, one by one, and bandwidth by target
 	Phases    Table // shares of the service time
 	Jobs      Table
+	Starts    Table // cold starts
 	Events    Table // faults, and what ended the run
 	// 3. and 4., latency and time, are Evidence.Series.
 	Costs      Table // 5. cost by size, and where it is the same
@@ -131,7 +132,7 @@ type Line struct {
 // where it is not the transforming one, which a mix has beside others.
 func (g Group) Title() string {
 	title := g.Name() + ", " + joined(g.Mode, g.Level)
-	if g.Transform != "none" && g.Op != "get-etl" && g.Op != "etl-object" {
+	if g.Transform != "none" && g.Op != "get-etl" && g.Op != "etl-object" && g.Op != g.Mode {
 		title += ", " + g.Op
 	}
 	return title
@@ -165,6 +166,7 @@ func Build(e *judge.Evidence, o judge.Options) (*Report, error) {
 	r.accounts()
 	r.phases()
 	r.jobs()
+	r.starts()
 	r.events()
 	r.costs()
 	r.scaling()
@@ -180,7 +182,7 @@ func (r *Report) results() {
 	compared := len(r.Judgement.Comparison.Contrasts) > 0
 	r.Columns = []string{"comm", "ops/s", "MiB/s", "p50 ms", "p99 ms [95 % CI]", "max ms", "CPU s/GiB", "moved"}
 	if compared {
-		r.Columns = append(r.Columns, "p99 vs base")
+		r.Columns = append(r.Columns, metricTold(r.headline())+" vs base")
 	}
 	place := map[rowKey]int{}
 	for k := range r.Run.Summary.Rows {
@@ -222,9 +224,35 @@ func measured(m *results.Measured, name string) string {
 	return notTold
 }
 
-// against is what an arm's p99 is against its base's.
+// headline is the metric that the first table compares arms by: of jobs alone it
+// is the throughput, of cold starts alone, one a block, their time.
+func (r *Report) headline() string {
+	all := func(mode string) bool {
+		return !slices.ContainsFunc(r.Run.Summary.Rows, func(row results.Row) bool { return row.Mode != mode })
+	}
+	switch {
+	case all("init"):
+		return "p50"
+	case all("offline"):
+		return "mib/s"
+	}
+	return "p99"
+}
+
+// metricTold is a metric as columns call it.
+func metricTold(metric string) string {
+	switch metric {
+	case "p50":
+		return "time"
+	case "mib/s":
+		return "MiB/s"
+	}
+	return metric
+}
+
+// against is what an arm is against its base, by the headline.
 func (r *Report) against(row results.Row) string {
-	c := r.Judgement.Comparison.Find(row.Name, row.Op, "p99")
+	c := r.Judgement.Comparison.Find(row.Name, row.Op, r.headline())
 	switch {
 	case c == nil:
 		return "base"

@@ -21,9 +21,11 @@ type Arms struct {
 	// Comm are communication types: lower-case letters and digits, opaque
 	// here, each once. Default [hpush, hpull, hrev, io].
 	Comm []string `yaml:"comm,flow"`
-	// Mode is "inline", "offline" or both. Default [inline]. Inline arms are
-	// loaded as load says; an offline arm is one job over its objects a block,
-	// whatever load says. With load.model offline all arms are.
+	// Mode is "inline", "offline", "init" or several. Default [inline]. Inline
+	// arms are loaded as load says; an offline arm is one job over its objects a
+	// block, whatever load says. With load.model offline all arms are. An init
+	// arm is one cold start a block: its ETL is made, asked for one object, and
+	// removed.
 	Mode []string `yaml:"mode,flow"`
 	// Size are size classes, each with objects of its own, all of that size:
 	// dataset.objects of them, or as many as dataset.max-bytes has room for;
@@ -77,7 +79,7 @@ func (s *Scenario) Plan() []Arm {
 	for _, t := range s.Transforms {
 		for _, c := range s.Arms.Comm {
 			for _, m := range s.Arms.Mode {
-				if m == ModeOffline || !plain {
+				if m != ModeInline || !plain {
 					arms = append(arms, Arm{Transform: t, Comm: c, Mode: m})
 				}
 			}

@@ -65,6 +65,7 @@ const (
 const (
 	ModeInline  = "inline"  // GETs that transform on the way
 	ModeOffline = "offline" // one job over a whole bucket
+	ModeInit    = "init"    // one cold start: init, and a first GET
 )
 
 // Distributions of a [Size].

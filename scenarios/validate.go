@@ -295,8 +295,8 @@ func (c *checks) objectSize(path string, v Bytes) {
 }
 
 func (c *checks) arms(s *Scenario) {
-	offline := slices.Contains(s.Arms.Mode, ModeOffline)
-	if len(s.Transforms) == 0 && (offline || s.Load.Mix[OpGetETL] > 0) {
+	made := slices.Contains(s.Arms.Mode, ModeOffline) || slices.Contains(s.Arms.Mode, ModeInit)
+	if len(s.Transforms) == 0 && (made || s.Load.Mix[OpGetETL] > 0) {
 		c.add("transforms", "missing (name at least one, like [md5])")
 	}
 	if len(s.Transforms) > 0 {
@@ -308,7 +308,7 @@ func (c *checks) arms(s *Scenario) {
 	c.unique("arms.comm", s.Arms.Comm, func(at, word string) {
 		c.matches(at, word, `^[a-z0-9]{1,32}$`, "lower-case letters and digits, like hpush")
 	})
-	c.words("arms.mode", s.Arms.Mode, ModeInline, ModeOffline)
+	c.words("arms.mode", s.Arms.Mode, ModeInline, ModeOffline, ModeInit)
 	if s.Load.Model == ModelOffline && slices.Contains(s.Arms.Mode, ModeInline) {
 		c.add("arms.mode", "has inline arms, which load.model offline does not load (drop them, or choose another model)")
 	}

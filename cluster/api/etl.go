@@ -155,7 +155,19 @@ type ETLDetails struct {
 	// Interpreters are what the runtime of init code really is: version and
 	// path, by target. Empty unless it runs.
 	Interpreters map[string]string `json:"interpreters,omitempty"`
+	// Starts are how long pods took to start, by target. Empty unless it runs.
+	Starts map[string]PodStart `json:"pod_starts,omitempty"`
 }
+
+// PodStart is how long a pod took to start, stage by stage, in nanoseconds.
+type PodStart struct {
+	Pull   time.Duration `json:"pull"`   // of its image; 0 where none was pulled
+	Launch time.Duration `json:"launch"` // from when it was asked for until its program ran, without Pull
+	Ready  time.Duration `json:"ready"`  // from there until it was ready
+}
+
+// Total is how long the pod took.
+func (s PodStart) Total() time.Duration { return s.Pull + s.Launch + s.Ready }
 
 // ObjError is one object that an ETL failed on.
 type ObjError struct {

@@ -22,7 +22,8 @@ type etlInfo struct {
 	Out     int64          `json:"out"`
 	Errors  []api.ObjError `json:"errors"`
 	Usage   api.ETLUsage   `json:"usage"`
-	Runs    string         `json:"runs"` // pod.Info.Runs
+	Runs    string         `json:"runs"`            // pod.Info.Runs
+	Start   *api.PodStart  `json:"start,omitempty"` // nil before it is ready
 }
 
 // askETL asks all targets about an ETL; those that do not answer are left out.
@@ -95,11 +96,14 @@ func (p *Proxy) getETL(ctx *fasthttp.RequestCtx, name, sub, job string) error {
 func (p *Proxy) viewETL(ctx *fasthttp.RequestCtx, name string, e meta.ETL, job string) error {
 	d := api.ETLDetails{ETLSpec: e.Spec, Init: e.Spec, Stage: e.Stage, Reason: e.Reason}
 	if e.Stage == api.StageRunning {
-		d.Interpreters = map[string]string{}
+		d.Interpreters, d.Starts = map[string]string{}, map[string]api.PodStart{}
 		for id, info := range p.askETL(name, e.XactID, false) {
 			d.Errors = append(d.Errors, info.Errors...)
 			if info.Runs != "" {
 				d.Interpreters[id] = info.Runs
+			}
+			if info.Start != nil {
+				d.Starts[id] = *info.Start
 			}
 		}
 	}

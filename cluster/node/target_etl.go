@@ -220,7 +220,8 @@ func (t *Target) etlInfo(ref *etlRef) (any, error) {
 	select {
 	case <-r.ready:
 		if r.pod != nil {
-			info.Runs = r.pod.Info().Runs
+			p := r.pod.Info()
+			info.Runs, info.Start = p.Runs, &p.Start
 		}
 	default:
 	}

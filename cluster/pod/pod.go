@@ -57,7 +57,10 @@ type Info struct {
 	Name string // Spec.Name
 	Node string // the machine it runs on
 	URL  string // base URL of its server
-	Runs string // what Spec.Runtime is here: a version and a path; "" of others
+	// Start is how long it took to start; zero before it is ready, and of pods
+	// that an earlier life left.
+	Start api.PodStart
+	Runs  string // what Spec.Runtime is here: a version and a path; "" of others
 }
 
 // Spec is what a pod is started from.

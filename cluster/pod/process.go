@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/etlbench/etlbench/cluster/api"
 	"github.com/etlbench/etlbench/cluster/child"
 )
 
@@ -81,14 +82,19 @@ func NewProcess(cfg ProcessConfig) (*Process, error) {
 
 // Start runs the pod's program and waits until its probe answers.
 func (r *Process) Start(ctx context.Context, s Spec) (Pod, error) {
+	asked := time.Now()
 	p, err := r.launch(s)
 	if err != nil {
 		return nil, fmt.Errorf("pod %s: %w", s.Name, err)
 	}
+	launched := time.Now()
 	if err := p.ready(ctx, s.Probe); err != nil {
 		err = fmt.Errorf("pod %s: %w%s", s.Name, err, p.lastWords())
 		return nil, errors.Join(err, p.Stop(context.WithoutCancel(ctx)))
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.info.Start = api.PodStart{Launch: launched.Sub(asked), Ready: time.Since(launched)}
 	return p, nil
 }
 

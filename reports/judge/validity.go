@@ -108,7 +108,7 @@ func (e *Evidence) validity(gates []Gate) Validity {
 	v := Validity{Verdict: Valid, Reasons: []string{}, Arms: []ArmValidity{}}
 	series := 0
 	for _, s := range e.Series {
-		if s.Row.Mode != "offline" {
+		if s.Row.Mode == "inline" {
 			series++
 		}
 	}
@@ -218,7 +218,7 @@ func (e *Evidence) arm(a results.Arm, gates []Gate, tests int) ArmValidity {
 		}
 	}
 	v.Checks = append(v.Checks, x.samples(), x.errors(gates))
-	if a.Mode != "offline" {
+	if a.Mode == "inline" {
 		v.Checks = append(v.Checks, x.generator(gates)...)
 		v.Checks = append(v.Checks, x.steady(tests)...)
 		if len(x.series) > 0 {

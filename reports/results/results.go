@@ -53,17 +53,26 @@ const (
 	MetricServerProxy  = "server-proxy"
 	MetricServerTarget = "server-target"
 	MetricServerPod    = "server-pod"
+
+	// Stages of a cold start, which is from the init call to the last byte of
+	// the first answer; they add up to it. Those of a pod are the slowest one's.
+	MetricInitControl = "init-control" // of the init call, what no pod took
+	MetricInitPull    = "init-pull"    // the pod's image comes; not told where none was pulled
+	MetricInitLaunch  = "init-launch"  // until the pod's program runs
+	MetricInitReady   = "init-ready"   // from there until it is ready
+	MetricInitFirst   = "init-first"   // the first GET, to its last byte
 )
 
 // PhaseMetrics are the metrics of Measured.Phases, in their order.
 func PhaseMetrics() []string {
-	return []string{MetricProxy, MetricTarget, MetricBody, MetricServerProxy, MetricServerTarget, MetricServerPod}
+	return []string{MetricProxy, MetricTarget, MetricBody, MetricServerProxy, MetricServerTarget, MetricServerPod,
+		MetricInitControl, MetricInitPull, MetricInitLaunch, MetricInitReady, MetricInitFirst}
 }
 
 // Key says what a series of numbers is about.
 type Key struct {
 	Arm    string `json:"arm"`    // Arm.Name
-	Op     string `json:"op"`     // "get-etl", "get", "put", "list", "head", "etl-object"
+	Op     string `json:"op"`     // "get-etl", "get", "put", "list", "head", "etl-object", "init"
 	Phase  string `json:"phase"`  // PhaseWarmup or PhaseMeasure
 	Metric string `json:"metric"` // MetricService …
 	Block  int    `json:"block"`  // from 1; 0 for all
@@ -301,7 +310,7 @@ type Arm struct {
 	// "md5:hpush:inline". Gates and comparisons use it.
 	Name      string `json:"arm"`
 	Comm      string `json:"comm"`              // "hpush", "hpull", "hrev", "io"; "none" for plain operations
-	Mode      string `json:"mode"`              // "inline" or "offline"
+	Mode      string `json:"mode"`              // "inline", "offline" or "init"
 	Transform string `json:"transform"`         // sample transform's name, "none" for plain operations
 	Language  string `json:"language"`          // "go" or "python", "" when not known
 	Size      string `json:"size,omitempty"`    // size class, such as "64KiB"; "" when it is not a factor
