@@ -6,6 +6,7 @@ import (
 
 	humanize "github.com/dustin/go-humanize"
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/etlbench/etlbench/loader"
@@ -74,7 +75,7 @@ func listScenarios(e *env) error {
 	t.SetOutputMirror(e.out)
 	t.SetStyle(table.StyleLight)
 	t.AppendHeader(table.Row{"name", "question", "load"})
-	t.SetColumnConfigs([]table.ColumnConfig{{Number: 2, WidthMax: 72}})
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 2, WidthMax: 68, WidthMaxEnforcer: text.WrapSoft}})
 	for _, name := range scenarios.Names() {
 		s, err := scenarios.LoadNamed(name)
 		if err != nil {
@@ -89,12 +90,12 @@ func listScenarios(e *env) error {
 			load = append(load, takes.String())
 		}
 		if jobs > 0 {
-			load = append(load, fmt.Sprintf("%d jobs or cold starts", jobs))
+			load = append(load, fmt.Sprintf("%d jobs", jobs))
 		}
 		t.AppendRow(table.Row{name, scenarios.Describe(name), strings.Join(load, ", ")})
 	}
 	t.Render()
-	fmt.Fprintln(e.out, "load: time under load; filling, deploying and jobs come on top: etlbench scenarios show NAME")
+	fmt.Fprintln(e.out, "load: time under load, and jobs or cold starts, which come on top, as filling and deploying do.")
 	return nil
 }
 
