@@ -154,7 +154,7 @@ func (f *scaleFlags) steps(name, over string, levels []string) (steps []step, er
 		if over == reports.OverTargets {
 			n = float64(s.Target.Targets)
 		}
-		steps = append(steps, step{reports.SweepStep{N: n, Workers: s.Load.Workers}, s, over + "-" + strings.NewReplacer("/", "-per-").Replace(level)})
+		steps = append(steps, step{reports.SweepStep{N: n, Workers: s.Load.Workers}, s, over + "-" + strings.ReplaceAll(level, "/", "-per-")})
 	}
 	slices.SortStableFunc(steps, func(a, b step) int { return int(a.N*1000 - b.N*1000) })
 	first := steps[0].scenario
@@ -280,6 +280,8 @@ func (sc *scaling) report(runErr error) error {
 		return fail(fmt.Errorf("the sweep has ERRORS: %s", strings.Join(s.Reasons, "; ")))
 	case s.Verdict != judge.Valid:
 		return &exitError{exitUnfit, fmt.Errorf("the sweep is not valid, but %s: %s", s.Verdict, strings.Join(s.Reasons, "; "))}
+	case s.Failed != nil:
+		return &exitError{exitFailed, fmt.Errorf("%d gates do not hold: %s", len(s.Failed), strings.Join(s.Failed, "; "))}
 	}
 	return nil
 }

@@ -108,7 +108,7 @@ func (r *Report) scaling() {
 			u.NoFit = err.Error()
 		}
 		r.laws = append(r.laws, lawFit{titles[i], lines, u})
-		r.Scaling.Notes = append(r.Scaling.Notes, titles[i]+": "+lawOf(u))
+		r.Scaling.Notes = append(r.Scaling.Notes, titles[i]+": "+lawOf(u, ""))
 	}
 }
 
@@ -135,12 +135,13 @@ func spread(targets []results.Target) string {
 	return number(ratio)
 }
 
-// lawOf says what the Universal Scalability Law makes of loads.
-func lawOf(u stats.USL) string {
+// lawOf says what the Universal Scalability Law makes of loads whose rates are
+// things of a unit a second, "" for operations.
+func lawOf(u stats.USL, unit string) string {
 	if u.NoFit != "" {
 		return "Universal Scalability Law: " + u.NoFit
 	}
-	text := fmt.Sprintf("Universal Scalability Law: %s/s with one, contention %s, coherency %s", interval(u.Lambda), interval(u.Sigma), interval(u.Kappa))
+	text := fmt.Sprintf("Universal Scalability Law: %s%s/s with one, contention %s, coherency %s", interval(u.Lambda), unit, interval(u.Sigma), interval(u.Kappa))
 	if u.NoPeak != "" {
 		return text + "; " + u.NoPeak
 	}

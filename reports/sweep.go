@@ -82,6 +82,7 @@ type Sweep struct {
 	Plan    SweepPlan
 	Verdict judge.Verdict
 	Reasons []string // of a verdict that is not VALID
+	Failed  []string // gates that do not hold in a valid run of a step with limits
 	Points  []SweepPoint
 	Laws    []SweepLaw
 	Facts   []Fact
@@ -94,7 +95,6 @@ type Sweep struct {
 	machine  int       // CPUs
 	titles   []string  // of Points' groups, by group
 	groups   [][]int   // Points of an arm and operation, by step
-	comm     []string  // of groups
 	measured []repeats // of Points
 }
 
@@ -214,6 +214,7 @@ func (s *Sweep) build() error {
 		}
 	}
 	s.verdict()
+	s.gates()
 	s.facts()
 	s.tables()
 	return nil
@@ -221,39 +222,43 @@ func (s *Sweep) build() error {
 
 // collect makes the points, of what runs have, and their values.
 func (s *Sweep) collect() {
-	type key struct {
-		arm, op string
-		step    int
-	}
-	place := map[key]int{}
-	groups := map[[2]string]int{}
 	for step := range s.Plan.Steps {
 		for i, run := range s.Plan.Runs {
-			r := s.runs[i]
-			if run.Step != step || r == nil {
-				continue
-			}
-			for _, row := range r.Run.Summary.Rows {
-				k := key{row.Name, row.Op, step}
-				at, ok := place[k]
-				if !ok {
-					at = len(s.Points)
-					place[k] = at
-					s.Points = append(s.Points, SweepPoint{Arm: row.Name, Op: row.Op, Step: step, Invalid: []judge.Verdict{}})
-					s.measured = append(s.measured, repeats{targets: map[string]float64{}})
-					g, ok := groups[[2]string{row.Name, row.Op}]
-					if !ok {
-						g = len(s.groups)
-						groups[[2]string{row.Name, row.Op}] = g
-						s.groups, s.comm = append(s.groups, nil), append(s.comm, row.Comm)
-						s.titles = append(s.titles, clean(joined(row.Name, map[bool]string{true: row.Op}[row.Op != "get-etl" && row.Op != "etl-object"])))
-					}
-					s.groups[g] = append(s.groups[g], at)
+			if r := s.runs[i]; r != nil && run.Step == step {
+				for k := range r.Run.Summary.Rows {
+					row := &r.Run.Summary.Rows[k]
+					s.take(s.point(row, step), r, row)
 				}
-				s.take(at, r, &row)
 			}
 		}
 	}
+}
+
+// point is the place of a row's point, which it makes, in the group of its arm
+// and operation.
+func (s *Sweep) point(row *results.Row, step int) int {
+	g := slices.IndexFunc(s.groups, func(group []int) bool {
+		first := s.Points[group[0]]
+		return first.Arm == row.Name && first.Op == row.Op
+	})
+	if g < 0 {
+		g = len(s.groups)
+		op := row.Op
+		if op == "get-etl" || op == "etl-object" {
+			op = ""
+		}
+		s.groups, s.titles = append(s.groups, nil), append(s.titles, clean(joined(row.Name, op)))
+	}
+	for _, i := range s.groups[g] {
+		if s.Points[i].Step == step {
+			return i
+		}
+	}
+	at := len(s.Points)
+	s.Points = append(s.Points, SweepPoint{Arm: row.Name, Op: row.Op, Step: step, Invalid: []judge.Verdict{}})
+	s.measured = append(s.measured, repeats{targets: map[string]float64{}})
+	s.groups[g] = append(s.groups[g], at)
+	return at
 }
 
 // take adds a repeat to a point.
@@ -451,6 +456,20 @@ func (s *Sweep) verdict() {
 	if s.Verdict == judge.Valid && valid == 0 {
 		s.Verdict = judge.NotSteady
 		s.Reasons = append(s.Reasons, "no step is valid: see the reports of its runs")
+	}
+}
+
+// gates finds those that do not hold.
+func (s *Sweep) gates() {
+	for i, r := range s.runs {
+		if r == nil || r.Judgement.Validity.Verdict != judge.Valid || s.Plan.Steps[s.Plan.Runs[i].Step].Control {
+			continue
+		}
+		for _, g := range r.Gates {
+			if !g.Holds {
+				s.Failed = append(s.Failed, fmt.Sprintf("%s: %s: %s", clean(s.Plan.Runs[i].Folder), g.Condition, g.Found))
+			}
+		}
 	}
 }
 

@@ -129,6 +129,14 @@ func TestSweepKeepsOut(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, judge.Errors, s.Verdict)
 
+	s, err = reports.ReadSweep(madeSweep(t, targets, func(n int, control bool, repeat int, p *runtest.Plan) {
+		p.Gates = []results.Gate{{On: "all.p50", Is: "< 10ms"}, {On: "all.p50", Is: "< 1s"}}
+		p.Arms[0].Ms = map[bool]float64{true: 20, false: 5}[n == 2 && repeat == 1]
+	}))
+	require.NoError(t, err)
+	require.Len(t, s.Failed, 1)
+	require.Regexp(t, `^step-1-1: all.p50 < 10ms: `, s.Failed[0])
+
 	// Without a limit of CPU time, the machine's decide.
 	s, err = reports.ReadSweep(madeSweep(t, targets, func(n int, control bool, repeat int, p *runtest.Plan) {
 		change := p.Change

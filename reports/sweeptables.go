@@ -76,7 +76,7 @@ func (s *Sweep) targetTable() {
 		}
 	}
 	for g, l := range s.Laws {
-		s.Table.Notes = append(s.Table.Notes, s.titles[g]+": "+lawOf(l.usl))
+		s.Table.Notes = append(s.Table.Notes, s.titles[g]+": "+lawOf(l.usl, " MiB"))
 	}
 	s.HowTo = []string{
 		"Each step is a cluster of its own with the same objects. Limits are of a target with its pods; the sum is of CPUs, of all targets.",

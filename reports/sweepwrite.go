@@ -21,6 +21,9 @@ func (s *Sweep) WriteText(w io.Writer) error {
 	for _, r := range s.Reasons {
 		wrapped(b, "          ", r)
 	}
+	for _, g := range s.Failed {
+		wrapped(b, "GATE FAIL ", g)
+	}
 	textTable(b, s.Table, 0)
 	textTable(b, s.CPUs, 0)
 	textList(b, "How to read it", s.HowTo)
@@ -28,6 +31,7 @@ func (s *Sweep) WriteText(w io.Writer) error {
 	for _, f := range s.Facts {
 		wrapped(b, fmt.Sprintf("%-9s ", f.Name), f.Value)
 	}
+	fmt.Fprintf(b, "\nRead next: %s\n", Quoted("etlbench", "explain", filepath.Join(s.Dir, s.first())))
 	fmt.Fprintf(b, "HTML:      %s\n", clean(filepath.Join(s.Dir, htmlFile)))
 	return b.Flush()
 }
@@ -52,6 +56,7 @@ func (s *Sweep) WriteMarkdown(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "# %s\n\n**%s**\n", markdown(clean(s.Plan.Name)), markdown(s.head()))
 	markdownList(b, "", s.Reasons)
+	markdownList(b, "", s.Failed)
 	fmt.Fprintf(b, "\n## Scaling\n")
 	markdownSection(b, s.Table)
 	markdownSection(b, s.CPUs)
@@ -70,22 +75,19 @@ const SweepJSONSchema = "etlbench/sweep-report/v1"
 func (s *Sweep) WriteJSON(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	points, laws := s.Points, s.Laws
-	if points == nil {
-		points = []SweepPoint{}
-	}
-	if laws == nil {
-		laws = []SweepLaw{}
-	}
 	return e.Encode(struct {
 		Schema  string        `json:"schema"`
 		Verdict judge.Verdict `json:"verdict"`
+		Failed  []string      `json:"failed_gates"`
 		Machine int           `json:"cpus"` // of the machine
 		Plan    *SweepPlan    `json:"plan"`
 		Points  []SweepPoint  `json:"points"`
 		Laws    []SweepLaw    `json:"laws"`
-	}{SweepJSONSchema, s.Verdict, s.machine, &s.Plan, points, laws})
+	}{SweepJSONSchema, s.Verdict, notNil(s.Failed), s.machine, &s.Plan, notNil(s.Points), notNil(s.Laws)})
 }
+
+// notNil is a list that JSON does not call null.
+func notNil[T any](list []T) []T { return append([]T{}, list...) }
 
 // WriteCSV writes a header and a line for each point. Numbers are unrounded,
 // those not told empty.
@@ -126,7 +128,7 @@ func (s *Sweep) WriteHTML(w io.Writer) error {
 		Title    string
 		Sections []pageSection
 	}{clean(s.Plan.Name), []pageSection{
-		{ID: "about", Title: "Verdict", Tables: []Table{about}, Lists: [][]string{s.Reasons}},
+		{ID: "about", Title: "Verdict", Tables: []Table{about}, Lists: [][]string{s.Reasons, s.Failed}},
 		{ID: "scaling", Title: "Scaling", Missing: "Nothing to show: no run has numbers.", Figures: s.figures(), Tables: []Table{s.Table, s.CPUs}, Lists: [][]string{s.HowTo}},
 		{ID: "runs", Title: "Runs", Tables: []Table{s.Runs}},
 		{ID: "again", Title: "Reproduce", Lists: [][]string{{clean(s.Plan.Command)}}},
@@ -159,12 +161,18 @@ func (s *Sweep) Print(w io.Writer, format string) error {
 	return write(w)
 }
 
-// first is the folder of a run that has a report, "" when none has.
+// first is the folder of the run to look at first: one that is not valid, or any
+// that has a report; "" when none has.
 func (s *Sweep) first() string {
+	folder := ""
 	for i, r := range s.runs {
-		if r != nil {
-			return s.Plan.Runs[i].Folder
+		if r == nil {
+			continue
+		}
+		folder = s.Plan.Runs[i].Folder
+		if r.Judgement.Validity.Verdict != judge.Valid {
+			break
 		}
 	}
-	return ""
+	return folder
 }
