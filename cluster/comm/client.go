@@ -98,20 +98,52 @@ func isReset(err error) bool {
 var errStale = errors.New("connection closed before a reply")
 
 func (c *client) get(ctx context.Context) (*clientConn, error) {
-	c.mu.Lock()
-	if n := len(c.idle); n > 0 {
-		conn := c.idle[n-1]
-		c.idle = c.idle[:n-1]
-		c.mu.Unlock()
-		conn.reused = true
+	if conn := c.takeIdle(); conn != nil {
 		return conn, nil
 	}
-	c.mu.Unlock()
 	conn, err := c.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return &clientConn{Conn: conn, br: bufio.NewReaderSize(conn, 16<<10)}, nil
+}
+
+// takeIdle gives an idle connection that the other end has not closed, nil when
+// there is none: what is read of a result cannot be sent a second time.
+func (c *client) takeIdle() *clientConn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for n := len(c.idle); n > 0; n = len(c.idle) {
+		conn := c.idle[n-1]
+		c.idle = c.idle[:n-1]
+		if silent(conn.Conn) {
+			conn.reused = true
+			return conn
+		}
+		conn.Close()
+	}
+	return nil
+}
+
+// silent tells whether an idle connection is open, with nothing to read on it.
+// It does not wait.
+func silent(c net.Conn) bool {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return true
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	open := false
+	err = raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		_, err := syscall.Read(int(fd), b[:])
+		open = errors.Is(err, syscall.EAGAIN)
+		return true
+	})
+	return open && err == nil
 }
 
 // dial connects, again and again when the pod takes no connection. ctx ends

@@ -53,6 +53,7 @@ type bench struct {
 	podURL  string
 	dir     string   // the target's objects as files
 	target  string   // URL
+	hangUp  func()   // the target closes all its connections
 	stored  sync.Map // what pods have PUT to the target, by uname
 	podStop context.CancelFunc
 	podDone chan struct{}
@@ -62,7 +63,7 @@ func newBench(t *testing.T, typ comm.Type, tr comm.Transform, change ...func(*co
 	b := &bench{t: t, objects: map[string][]byte{}, podDone: make(chan struct{}), dir: t.TempDir()}
 	target := httptest.NewServer(http.HandlerFunc(b.serveObject))
 	t.Cleanup(target.Close)
-	b.target = target.URL
+	b.target, b.hangUp = target.URL, target.CloseClientConnections
 	cfg := comm.ServerConfig{
 		Transform: tr,
 		TargetURL: target.URL + "/v1/etl/_object/etl/secret",

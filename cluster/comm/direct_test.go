@@ -70,6 +70,26 @@ func TestDirectPut(t *testing.T) {
 	})
 }
 
+// TestDirectPutAfterTheTargetHungUp: between two jobs targets close connections
+// that nobody uses, and what is read of a result cannot be sent again.
+func TestDirectPutAfterTheTargetHungUp(t *testing.T) {
+	everyType(t, func(t *testing.T, typ comm.Type, inline bool) {
+		if inline {
+			return // there is no target to go to
+		}
+		for _, size := range directSizes {
+			b := newBench(t, typ, upper)
+			b.objects["ais/@#/src/d/x y"] = bytes.Repeat([]byte("x"), size)
+			for range 3 {
+				r, err := b.ask(t.Context(), func(r *comm.Request) { r.Stops = []string{b.dst()} })
+				require.NoError(t, err)
+				require.True(t, r.Delivered)
+				b.hangUp()
+			}
+		}
+	})
+}
+
 func TestPipeline(t *testing.T) {
 	exclaim := func(_ context.Context, dst io.Writer, src io.Reader, o comm.Info) error {
 		if _, err := io.Copy(dst, src); err != nil {
