@@ -8,6 +8,7 @@ import (
 	humanize "github.com/dustin/go-humanize"
 
 	"github.com/etlbench/etlbench/reports/judge"
+	"github.com/etlbench/etlbench/reports/results"
 )
 
 // facts are the head of the report.
@@ -58,18 +59,15 @@ func (s *Sweep) tables() {
 func (s *Sweep) targetTable() {
 	s.Table = Table{Title: "Scaling over targets", Left: 1, Columns: []string{"targets", "workers", "MiB/s [95 % CI]", "per target", "max/min",
 		"efficiency [95 % CI]", ""}}
-	s.CPUs = Table{Title: "CPUs and limits", Left: 1, Columns: []string{"targets", "limit each", "sum of limits", "machine", "used", "of client and proxy", ""}}
+	s.CPUs = Table{Title: "CPUs and limits", Left: 1, Columns: []string{"targets", "limit each", "sum of limits", "machine's CPUs", "CPUs used", "of client and proxy", ""}}
 	for g, group := range s.groups {
 		for _, i := range group {
 			p := &s.Points[i]
 			step := s.Plan.Steps[p.Step]
-			sum := "none"
-			if p.SumCPUs > 0 {
-				sum = number(p.SumCPUs)
-			}
+			sum := results.Limits{CPUs: p.SumCPUs, LinkBytesPerS: p.Limits.LinkBytesPerS * int64(p.Targets)}
 			s.Table.add(s.titles[g], fmt.Sprint(p.Targets), fmt.Sprint(step.Workers), between(p.MiBPerS), orNotTold(p.PerTarget), orNotTold(p.Spread),
 				between(p.Efficiency), s.mark(p))
-			s.CPUs.add(s.titles[g], fmt.Sprint(p.Targets), orNone(p.Limits.String()), sum, fmt.Sprint(s.machine), orNotTold(p.CPUs), orNotTold(p.Outside), s.mark(p))
+			s.CPUs.add(s.titles[g], fmt.Sprint(p.Targets), orNone(p.Limits.String()), orNone(sum.String()), fmt.Sprint(s.machine), orNotTold(p.CPUs), orNotTold(p.Outside), s.mark(p))
 			if why := p.NotComparable; why != "" && !step.Control {
 				s.CPUs.Notes = append(s.CPUs.Notes, fmt.Sprintf("%s, %s: NOT COMPARABLE: %s.", s.titles[g], s.level(p.Step), why))
 			}
@@ -79,7 +77,7 @@ func (s *Sweep) targetTable() {
 		s.Table.Notes = append(s.Table.Notes, s.titles[g]+": "+lawOf(l.usl, " MiB"))
 	}
 	s.HowTo = []string{
-		"Each step is a cluster of its own with the same objects. Limits are of a target with its pods; the sum is of CPUs, of all targets.",
+		"Each step is a cluster of its own with the same objects. Limits are of a target with its pods.",
 		"NOT COMPARABLE: the targets could not have had their limits at once, beside client and proxies; kept out of efficiency and fit.",
 		"Efficiency: MiB/s over that of one target times the targets. max/min: MiB/s of the target with most over that of the one with least; objects are placed by hash.",
 		"A step is valid when two thirds of its repeats are, and its numbers are of those.",

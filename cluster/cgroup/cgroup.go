@@ -35,7 +35,11 @@ type Group struct {
 func New(name string, cpus float64) (*Group, error) {
 	g, err := newGroup("/", os.Getpid(), name, cpus)
 	if err != nil {
-		return nil, fmt.Errorf("CPU limit: %w: start etlbench as root, or by: systemd-run --user --scope -p Delegate=yes etlbench …; or do without a CPU limit", err)
+		try := "start etlbench as root"
+		if _, v1, _ := ownGroup("/"); !v1 {
+			try += ", or by: systemd-run --user --scope -p Delegate=yes etlbench …"
+		}
+		return nil, fmt.Errorf("CPU limit: %w: %s; or do without a CPU limit", err, try)
 	}
 	return g, nil
 }

@@ -254,7 +254,7 @@ type Limits struct {
 func (l Limits) String() string {
 	var parts []string
 	if l.CPUs > 0 {
-		parts = append(parts, fmt.Sprintf("%g CPUs", l.CPUs))
+		parts = append(parts, fmt.Sprintf("%.4g CPUs", l.CPUs))
 	}
 	if l.LinkBytesPerS > 0 {
 		parts = append(parts, fmt.Sprintf("%.4g MiB/s", float64(l.LinkBytesPerS)/(1<<20)))
