@@ -85,7 +85,7 @@ func (s *Sweep) targetTable() {
 }
 
 func (s *Sweep) rateTable() {
-	s.Table = Table{Title: "Saturation", Left: 1, Columns: []string{"rate", "done/s [95 % CI]", "p50 ms", "p99 ms", "MiB/s", "CPUs used", "of client and proxy", ""}}
+	s.Table = Table{Title: "Saturation", Left: 1, Columns: []string{"rate", "done/s [95 % CI]", "p50 ms", "p99 ms", "MiB/s", "CPUs", "client+proxy", ""}}
 	for g, group := range s.groups {
 		best := -1
 		for _, i := range group {
@@ -94,7 +94,7 @@ func (s *Sweep) rateTable() {
 			if p.Late {
 				p99 = infinite
 			}
-			s.Table.add(s.titles[g], humanize.CommafWithDigits(s.Plan.Steps[p.Step].N, 1)+"/s", between(p.OpsPerS), orNotTold(p.P50Ms), p99,
+			s.Table.add(s.titles[g], humanize.Commaf(s.Plan.Steps[p.Step].N)+"/s", between(p.OpsPerS), orNotTold(p.P50Ms), p99,
 				estimate(p.MiBPerS), orNotTold(p.CPUs), orNotTold(p.Outside), s.mark(p))
 			if p.Valid && (best < 0 || s.Plan.Steps[p.Step].N > s.Plan.Steps[s.Points[best].Step].N) {
 				best = i
@@ -108,26 +108,30 @@ func (s *Sweep) rateTable() {
 	}
 	s.HowTo = []string{
 		"ms: the response time, from when a request was due to its last byte, median over repeats; inf: in a repeat, 1 % were never served.",
-		"A rate is kept up when two thirds of its repeats are valid: a system that falls behind is NOT-STEADY.",
+		"CPUs: used by all components; client+proxy: of them. n/a: not told, or it rests on too few operations.",
+		"A rate is kept up when two thirds of its repeats are valid: a system that falls behind is NOT-STEADY. GENERATOR-BOUND says nothing of the system: the loader could not keep up.",
 	}
 }
 
-// mark is the remark on a point.
+// mark is the remark on a point: how many repeats are not valid, with the most
+// frequent reason (Runs has all), and whether it may be compared.
 func (s *Sweep) mark(p *SweepPoint) string {
 	var marks []string
-	for _, v := range p.Invalid {
-		if !slices.Contains(marks, string(v)) {
-			marks = append(marks, string(v))
+	if n := len(p.Invalid); n > 0 {
+		times := map[judge.Verdict]int{}
+		worst := p.Invalid[0]
+		for _, v := range p.Invalid {
+			if times[v]++; times[v] > times[worst] {
+				worst = v
+			}
 		}
+		marks = append(marks, fmt.Sprintf("%s %d/%d", worst, n, n+p.Repeats))
 	}
 	switch {
 	case s.Plan.Steps[p.Step].Control:
 		marks = append(marks, "control")
 	case p.NotComparable != "":
 		marks = append(marks, "NOT COMPARABLE")
-	}
-	if n := len(p.Invalid); n > 0 {
-		marks[0] += fmt.Sprintf(" (%d of %d)", n, n+p.Repeats)
 	}
 	return strings.Join(marks, ", ")
 }
