@@ -238,6 +238,7 @@ func TestSweepOverRate(t *testing.T) {
 	require.False(t, s.Points[1].Valid)
 	require.NotNil(t, s.Points[1].OpsPerS, "what happened there is told")
 	require.True(t, s.Points[1].Late)
+	require.Nil(t, s.Points[1].P99Ms)
 	require.Equal(t, []string{"hpush: kept up to 150/s"}, s.Table.Notes)
 	var page bytes.Buffer
 	require.NoError(t, s.Print(&page, "html"))
