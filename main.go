@@ -26,6 +26,7 @@ const (
 	exitFailed      = 2 // a gate or a check does not hold; of compare, something is slower
 	exitRuntime     = 3
 	exitUnfit       = 4 // the run is not valid; doctor: this machine is not fit
+	exitAborted     = 5 // a gate has ended the run
 	exitUnsure      = 6 // of compare
 	exitInterrupted = 130
 )

@@ -264,6 +264,9 @@ func (f *runFlags) load(ctx context.Context, e *env, where *chosen, dir string, 
 	if err != nil {
 		return nil, err
 	}
+	if c.Check, err = gateCheck(c.Scenario); err != nil {
+		return nil, err
+	}
 	w, err := results.Create(dir, yaml, environment(ctx, e, where.data, f.runtimes.choices))
 	if err != nil {
 		return nil, err
@@ -312,7 +315,10 @@ func calibrate(ctx context.Context, s *scenarios.Scenario, data dataset.Set) (*r
 // otherwise, 2 of a gate that does not hold.
 func verdict(r *reports.Report, err error) error {
 	v := &r.Judgement.Validity
+	var aborted *loader.AbortedError
 	switch {
+	case errors.As(err, &aborted):
+		return &exitError{exitAborted, err}
 	case r.Run.Summary.Interrupted && (err == nil || errors.Is(err, context.Canceled)):
 		return &exitError{exitInterrupted, errors.New("interrupted: what was measured until then is kept")}
 	case err != nil:

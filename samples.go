@@ -94,10 +94,38 @@ func checkNames(s *scenarios.Scenario) error {
 			errs = append(errs, fmt.Errorf("scenario %s: arms.comm[%d]: %w", s.Name, i, err))
 		}
 	}
-	if _, err := judge.ParseGates(gatesAndArms(s)); err != nil {
+	gates, err := judge.ParseGates(gatesAndArms(s))
+	if err != nil {
 		errs = append(errs, fmt.Errorf("scenario %s: %w", s.Name, err))
 	}
+	for i := range gates {
+		if s.Gates[i].AbortAfter == 0 || err != nil {
+			continue
+		}
+		if err := gates[i].CheckEarly(); err != nil {
+			errs = append(errs, fmt.Errorf("scenario %s: gates[%d].abort-after: %w (drop it)", s.Name, i, err))
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// gateCheck is a loader's Config.Check.
+func gateCheck(s *scenarios.Scenario) (func(gate int, rows []results.Row) (bool, string), error) {
+	gates, err := judge.ParseGates(gatesAndArms(s))
+	return func(gate int, rows []results.Row) (bool, string) {
+		g, about := gates[gate].Of(rows[0].Name)
+		if !about {
+			return true, ""
+		}
+		out := g.Check(rows)
+		switch {
+		case out.Count == 0:
+			return true, "" // nothing to judge yet
+		case out.Value == nil:
+			return false, out.Text
+		}
+		return out.Holds, fmt.Sprintf("%.4g%s of %d operations", *out.Value, out.Unit, out.Count)
+	}, err
 }
 
 // gatesAndArms are those of a scenario, as its run will tell them.

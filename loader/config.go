@@ -96,6 +96,12 @@ type Config struct {
 	// Calibration goes into the summary: see Calibrate. nil: it was not tried.
 	Calibration *results.Calibration
 
+	// Check looks at gate number i of the scenario. rows are the operations of
+	// one arm, on their numbers so far; what was found goes into the reason. A
+	// gate that is not about the arm, or on which nothing is known yet, holds.
+	// Required with abort-after.
+	Check func(i int, rows []results.Row) (holds bool, found string)
+
 	// Progress is called at most four times a second, always by the same
 	// goroutine, and last when the run ends. It must not block for long. nil
 	// is fine.
@@ -135,6 +141,9 @@ func (c *Config) check() error {
 	}
 	if c.Precise == nil && c.Scenario.Trials.StopAt.Metric != "" {
 		errs = append(errs, errors.New("trials.stop-at: nobody here can tell how precise a number is (drop it)"))
+	}
+	if c.Check == nil && slices.ContainsFunc(c.Scenario.Gates, func(g scenarios.Gate) bool { return g.AbortAfter > 0 }) {
+		errs = append(errs, errors.New("gates: nobody here can look at them during the run (drop abort-after)"))
 	}
 	if c.Inject == nil && len(c.Scenario.Faults) > 0 {
 		errs = append(errs, errors.New("faults: nobody here can inject them (drop them)"))

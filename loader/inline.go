@@ -154,6 +154,8 @@ func (r *run) inline(ctx context.Context, a *arm, block int) (*outcomes, error) 
 	}
 	watch, undo := r.watch(a, il.load), func() {}
 	enter := r.entering(a, block, il.phases)
+	ctx, abort := r.guarded(ctx, a, il.load)
+	defer abort(nil)
 	end, err := il.run(ctx, func(i int) {
 		if il.phases[i].name == results.PhaseMeasure {
 			watch.start()
@@ -167,6 +169,12 @@ func (r *run) inline(ctx context.Context, a *arm, block int) (*outcomes, error) 
 	out := il.outcomes(end, ctx.Err() != nil)
 	if out == nil {
 		return nil, errors.Join(err, ctx.Err()) // nothing was measured
+	}
+	var aborted *AbortedError
+	if errors.As(context.Cause(ctx), &aborted) {
+		r.summary.Aborted = aborted.Text
+		r.event(results.EventStop, a, block, aborted.Text)
+		err = errors.Join(err, aborted)
 	}
 	if il.faults != nil {
 		out.faults = il.faults.told()

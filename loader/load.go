@@ -59,6 +59,7 @@ type load struct {
 	faults   *faultLog                                      // nil when there are none
 	clock    clock                                          // of the pacer
 	sink     *collector
+	looks    []func(now time.Time) // called when samples were fetched, by the goroutine that does
 
 	began    time.Time
 	busy     underWay
@@ -148,6 +149,9 @@ func (l *load) collect(broken func()) (stop func()) {
 				ended = true
 			}
 			l.fetch()
+			for _, look := range l.looks {
+				look(time.Now())
+			}
 			if !ended && l.sink.tick() != nil {
 				broken() // no need to go on
 			}

@@ -788,3 +788,51 @@ func TestOpsAfterThePhaseStillCount(t *testing.T) {
 	require.Greater(t, s.Rows[0].Seconds, 0.04)
 	require.InDelta(t, float64(s.Rows[0].Ops)/s.Rows[0].Seconds, s.Rows[0].OpsPerS, 1e-9)
 }
+
+// A gate ends the run in the midst of an arm; what was measured is kept.
+func TestGateEndsTheRun(t *testing.T) {
+	for _, model := range []string{"closed", "open"} {
+		t.Run(model, func(t *testing.T) {
+			h := newHarness(t, some(10))
+			h.Scenario.Arms.Comm = []string{"hpush", "hpull"}
+			h.Scenario.Phases.Measure = scenarios.Duration(time.Minute)
+			if model == "open" {
+				h.Scenario.Load.Model, h.Scenario.Load.Arrival, h.Scenario.Load.Rate, h.Scenario.Load.InFlight = "open", "constant", 200, 8
+			}
+			h.Scenario.Gates = []scenarios.Gate{
+				{On: "all.errors", Is: "< 50%", AbortAfter: scenarios.Duration(time.Hour)},
+				{On: "all.errors", Is: "< 1%", AbortAfter: scenarios.Duration(300 * time.Millisecond)},
+			}
+			looks := 0
+			h.Check = func(i int, rows []results.Row) (bool, string) {
+				require.Len(t, rows, 1)
+				require.Equal(t, "hpush", rows[0].Name)
+				require.Equal(t, rows[0].Accounted(), rows[0].Intended)
+				if i == 0 {
+					return false, "not yet" // not for an hour
+				}
+				looks++
+				return rows[0].Ops == 0, fmt.Sprintf("%d operations", rows[0].Ops)
+			}
+			s, err := loader.Run(t.Context(), h.Config)
+			var aborted *loader.AbortedError
+			require.ErrorAs(t, err, &aborted)
+			require.Equal(t, h.Scenario.Gates[1], aborted.Gate)
+			require.NotErrorIs(t, err, context.Canceled)
+			require.GreaterOrEqual(t, looks, 2)
+			require.Contains(t, aborted.Text, "all.errors < 1% has not held for 300ms in hpush: ")
+			require.True(t, s.Interrupted)
+			require.Equal(t, aborted.Text, s.Aborted)
+			require.Len(t, s.Rows, 1)
+			require.Positive(t, s.Rows[0].Ops)
+			require.Equal(t, s.Rows[0].Intended, s.Rows[0].Accounted())
+			require.Less(t, s.Rows[0].Seconds, 60.0)
+			read := h.read()
+			require.Equal(t, s.Aborted, read.Summary.Aborted)
+			require.True(t, slices.ContainsFunc(read.Events, func(e results.Event) bool {
+				return e.Kind == results.EventStop && e.Text == aborted.Text && e.Arm == "hpush"
+			}))
+			h.requireClean(t)
+		})
+	}
+}

@@ -67,7 +67,8 @@ type run struct {
 //
 // When ctx ends, operations under way are finished, the summary is written
 // with Interrupted set, and Run returns it together with the ctx's error. An
-// arm that cannot be set up is reported in its row and does not end the run.
+// arm that cannot be set up is reported in its row and does not end the run. A
+// gate that does ends it likewise, with an [*AbortedError].
 // A summary is also returned with any other error that came after the data
 // set was in place; a nil one means that nothing was measured.
 func Run(ctx context.Context, c Config) (*results.Summary, error) {

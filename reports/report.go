@@ -354,7 +354,10 @@ func (t totals) verifiedPct() float64 {
 
 func warnings(s results.Summary, t totals) []string {
 	var w []string
-	if s.Interrupted {
+	switch {
+	case s.Aborted != "":
+		w = append(w, "A gate ended the run before its plan was done: "+s.Aborted+".")
+	case s.Interrupted:
 		w = append(w, "The run was interrupted: arms that it did not reach are missing, and the last one may be short.")
 	}
 	if len(s.Rows) == 0 {

@@ -107,7 +107,9 @@ type Fault struct {
 type Gate struct {
 	On string `yaml:"on"`
 	Is string `yaml:"is"`
-	// AbortAfter ends the run once the condition has not held for so long.
-	// Default 0s: it is only looked at in the end.
+	// AbortAfter ends the run once the condition has not held for so long: it
+	// is looked at several times a second, on the numbers of the inline arm
+	// under way since its measured time in this block began. Default 0s: it is
+	// only looked at in the end.
 	AbortAfter Duration `yaml:"abort-after,omitempty"`
 }

@@ -256,6 +256,28 @@ func (g *Gate) Check(rows []results.Row) GateOutcome {
 	return worst
 }
 
+// Of is the gate on one of its arms alone, to be checked while that arm is
+// measured; false when it is not about the arm.
+func (g *Gate) Of(arm string) (Gate, bool) {
+	one := *g
+	one.arms = []string{arm}
+	return one, slices.Contains(g.arms, arm)
+}
+
+// CheckEarly tells why Check cannot look at the gate before the run is over;
+// nil when it can.
+func (g *Gate) CheckEarly() error {
+	switch {
+	case g.base != nil:
+		return errors.New("a comparison is known in the end only")
+	case g.phase != results.PhaseMeasure:
+		return errors.New("only of the measured time numbers are known early")
+	case slices.Contains([]string{"moved", "cpu-us/op", "cpu-s/gib"}, g.metric):
+		return fmt.Errorf("%s is known in the end only", g.metric)
+	}
+	return nil
+}
+
 // one looks at one arm.
 func (g *Gate) one(arm string, m *results.Measured) GateOutcome {
 	out := GateOutcome{On: g.On, Is: g.Is, Arm: arm, Unit: g.unit}

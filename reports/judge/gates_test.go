@@ -110,4 +110,25 @@ func TestGatesOnPartialNumbers(t *testing.T) {
 	out := gates[0].Check([]results.Row{row("a", 100, 0), row("b", 100, 9)})
 	require.False(t, out.Holds)
 	require.Equal(t, "b", out.Arm)
+
+	b, about := gates[0].Of("b")
+	require.True(t, about)
+	require.True(t, b.Check([]results.Row{row("b", 1000, 9)}).Holds, "of b alone")
+	_, about = gates[0].Of("c")
+	require.False(t, about)
+}
+
+func TestGatesThatCannotBeCheckedEarly(t *testing.T) {
+	for on, why := range map[string]string{"all.p99": "", "all.achieved": "", "all.ops/s": "",
+		"all.moved": "in the end", "all.cpu-us/op": "in the end", "all.warmup.p99": "measured time", "compare(a,b).p99": "comparison"} {
+		is := map[string]string{"all.p99": "< 1s", "all.achieved": "> 1%", "all.ops/s": "> 1/s", "all.moved": "< 3",
+			"all.cpu-us/op": "< 1s", "all.warmup.p99": "< 1s", "compare(a,b).p99": "not slower than 5%"}[on]
+		gates, err := judge.ParseGates([]results.Gate{{On: on, Is: is}}, []results.Arm{{Name: "a"}, {Name: "b"}})
+		require.NoError(t, err)
+		if why == "" {
+			require.NoError(t, gates[0].CheckEarly(), on)
+		} else {
+			require.ErrorContains(t, gates[0].CheckEarly(), why, on)
+		}
+	}
 }

@@ -164,13 +164,16 @@ type Summary struct {
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished"`
 	// Interrupted is set when the run was stopped before its plan was done.
-	Interrupted bool    `json:"interrupted"`
-	Cluster     Cluster `json:"cluster"`
-	Load        Load    `json:"load"`
-	Dataset     Dataset `json:"dataset"`
-	Trials      Trials  `json:"trials"`
-	Arms        []Arm   `json:"arms"` // in the scenario's order
-	Rows        []Row   `json:"rows"` // by arm, in that order, and operation
+	Interrupted bool `json:"interrupted"`
+	// Aborted says which gate ended the run, and why; "" when none did. Such a
+	// run is Interrupted too.
+	Aborted string  `json:"aborted,omitempty"`
+	Cluster Cluster `json:"cluster"`
+	Load    Load    `json:"load"`
+	Dataset Dataset `json:"dataset"`
+	Trials  Trials  `json:"trials"`
+	Arms    []Arm   `json:"arms"` // in the scenario's order
+	Rows    []Row   `json:"rows"` // by arm, in that order, and operation
 	// Samples are in the order in which they were measured.
 	Samples []Sample `json:"samples"`
 	// Blocks tell how the generator fared, one an arm, block and loader, in the
