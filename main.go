@@ -37,9 +37,11 @@ type env struct {
 	in       io.Reader
 	out, err io.Writer // results; progress and errors
 	inTTY    bool
-	outTTY   bool   // err is a terminal
-	exe      string // this program, for child processes
-	lookup   func(string) (string, bool)
+	outTTY   bool // err is a terminal
+	// size is that of the terminal behind err, in columns and rows.
+	size   func() (width, height int)
+	exe    string // this program, for child processes
+	lookup func(string) (string, bool)
 	// python finds the newest Python 3. It asks every candidate what it is,
 	// which takes a while, and so does it once.
 	python func() (python.Interpreter, error)
@@ -62,7 +64,7 @@ func main() {
 		exe = os.Args[0]
 	}
 	os.Exit(run(ctx, &env{args: os.Args[1:], in: os.Stdin, out: os.Stdout, err: os.Stderr,
-		inTTY: isTerminal(os.Stdin), outTTY: isTerminal(os.Stderr),
+		inTTY: isTerminal(os.Stdin), outTTY: isTerminal(os.Stderr), size: terminalSize,
 		exe: exe, lookup: os.LookupEnv, python: sync.OnceValues(func() (python.Interpreter, error) { return findPython(ctx) })}))
 }
 

@@ -14,9 +14,20 @@ import (
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-// progress shows how far a run is: one line that is repainted on a terminal,
-// and elsewhere a line every five seconds and at every new step.
+// terminalSize is that of standard error; of one that does not tell 80x24.
+func terminalSize() (width, height int) {
+	width, height, err := term.GetSize(int(os.Stderr.Fd()))
+	if err != nil || width <= 0 || height <= 0 {
+		return 80, 24
+	}
+	return width, height
+}
+
+// progress shows how far something is: one line that is repainted on a
+// terminal, and elsewhere a line every five seconds and at every new step. A
+// run has a view of its own on a terminal.
 type progress struct {
+	live  *liveView // nil: lines
 	w     io.Writer
 	tty   bool
 	last  time.Time
@@ -31,6 +42,10 @@ const plainEvery = 5 * time.Second
 
 // show is called a few times a second.
 func (p *progress) show(s loader.Progress) {
+	if p.live != nil {
+		p.live.show(s)
+		return
+	}
 	p.line(fmt.Sprintf("%d/%d %s %s", s.Arm, s.Arms, s.Name, s.Phase), progressLine(s))
 }
 
@@ -67,6 +82,9 @@ func progressLine(s loader.Progress) string {
 	if s.OpsPerS > 0 {
 		fmt.Fprintf(&b, ", %.0f/s, %.1f MiB/s", s.OpsPerS, s.MiBPerS)
 	}
+	if l := s.Live; l != nil && l.Response.P99Ms != nil {
+		fmt.Fprintf(&b, ", p50 %s, p99 %s, %d in flight", msCell(l.Response.P50Ms), msCell(l.Response.P99Ms), l.InFlight)
+	}
 	if s.Shed > 0 {
 		fmt.Fprintf(&b, ", %d SHED", s.Shed)
 	}
@@ -81,6 +99,9 @@ func progressLine(s loader.Progress) string {
 
 // end leaves the terminal's line.
 func (p *progress) end() {
+	if p.live != nil {
+		p.live.end()
+	}
 	if p.tty && p.width > 0 {
 		fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", p.width))
 	}

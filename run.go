@@ -31,6 +31,7 @@ type runFlags struct {
 	own          bool // always start a cluster
 	fleet        fleetFlags
 	share        shareFlag
+	noLive       bool
 }
 
 func runCmd(e *env) *cobra.Command {
@@ -93,6 +94,7 @@ func (f *runFlags) scenario(e *env, aisloader bool, args []string) (*scenarios.S
 func (f *runFlags) common(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.out, "out", "", "`FOLDER` to write, new or empty (default: a new one below runs)")
+	fl.BoolVar(&f.noLive, "no-live", false, "on a terminal too: a line every 5 s in place of the live view")
 	fl.StringVarP(&f.output, "output", "o", "text", "what to print: `text|json|md|csv`")
 	fl.StringVar(&f.sync, "sync", "data", "of a cluster that is started for the run: "+syncUsage)
 	fl.StringVar(&f.images, "images", "", "of a cluster that is started for the run: "+imagesUsage)
@@ -224,7 +226,7 @@ const preciseLooks = 3
 
 // measure runs the load, writes the reports and prints the one asked for.
 func (f *runFlags) measure(ctx context.Context, e *env, where *chosen, dir string, c loader.Config) error {
-	p := newProgress(e)
+	p := newRunProgress(ctx, e, fmt.Sprintf("etlbench run %s   seed %d", c.Scenario.Name, c.Scenario.Seed), !f.noLive)
 	c.Progress = p.show
 	sum, runErr := f.load(ctx, e, where, dir, c)
 	p.end()

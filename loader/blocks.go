@@ -44,7 +44,7 @@ func (r *run) measure(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		r.progress.arm(s.arm, i+1, len(r.steps), s.block, r.Scenario.Trials.Blocks)
+		r.progress.arm(r.arms, r.steps, i, r.Scenario.Trials.Blocks)
 		r.progress.enter("init", 0, r.estimate(r.steps[i:]))
 		if err := r.step(ctx, s); err != nil {
 			return err

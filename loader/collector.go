@@ -35,6 +35,8 @@ type collector struct {
 	pass   func(phase int, iv results.Interval, s *series) error // in place of write: all metrics at once
 	seen   func(s *sample)                                       // nil: nobody wants to know
 
+	keepP99s bool // for the live view
+
 	mu     sync.Mutex // guards the rest
 	began  time.Time
 	now    slot
@@ -42,6 +44,7 @@ type collector struct {
 	behind *tally // of an interval that has ended
 	late   []sample
 	totals []*tally      // by phase
+	p99s   []float64     // of the intervals that are over
 	end    time.Duration // of the load, once it is known
 	err    error         // the first of writing
 }
@@ -116,6 +119,7 @@ func (c *collector) finish(at time.Duration) error {
 // for those before it. A standstill is a result: its intervals are written.
 func (c *collector) roll(to slot) {
 	c.flush(c.now, c.tally, true)
+	c.keepP99(c.tally)
 	c.tally.reset()
 	for c.now.compare(to) < 0 {
 		c.now.index++
@@ -124,6 +128,7 @@ func (c *collector) roll(to slot) {
 		}
 		if c.now.compare(to) < 0 {
 			c.flush(c.now, c.behind, true) // empty
+			c.keepP99(c.behind)
 		}
 	}
 	slices.SortStableFunc(c.late, func(a, b sample) int { return c.slotOf(&a).compare(c.slotOf(&b)) })

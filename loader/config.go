@@ -80,7 +80,8 @@ type Config struct {
 	// Processes lists the processes of the cluster that run on this machine,
 	// by the components of a results.Resource; those of the pods of an ETL
 	// with all their descendants. It is called at the ends of every measured
-	// time, as pods come and go. nil: only the loader's own resources are
+	// time and every collect.interval of it, as pods come and go, by several
+	// goroutines at once. nil: only the loader's own resources are
 	// recorded.
 	Processes func(etl string) map[string][]int
 

@@ -192,7 +192,7 @@ func (r *run) together(ctx context.Context, a *arm, block int) (*outcomes, error
 			order.Shortest = n
 		}
 	}
-	watch := r.watch(a, nil)
+	watch := r.watch(a, block, nil)
 	enter := r.entering(a, block, phases)
 	g.enter = func(i int) {
 		if phases[i].name == results.PhaseMeasure {

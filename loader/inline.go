@@ -152,7 +152,10 @@ func (r *run) inline(ctx context.Context, a *arm, block int) (*outcomes, error) 
 	if err != nil {
 		return nil, err
 	}
-	watch, undo := r.watch(a, il.load), func() {}
+	if err := r.lively(il); err != nil {
+		return nil, err
+	}
+	watch, undo := r.watch(a, block, il.load), func() {}
 	enter := r.entering(a, block, il.phases)
 	ctx, abort := r.guarded(ctx, a, il.load)
 	defer abort(nil)

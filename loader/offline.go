@@ -46,7 +46,7 @@ func (r *run) offline(ctx context.Context, a *arm, block int) (*outcomes, error)
 	if a.Sized {
 		j.prefix = dataset.ClassPrefix(a.Size)
 	}
-	watch, faults := r.watch(a, nil), &faultLog{}
+	watch, faults := r.watch(a, block, nil), &faultLog{}
 	err := r.createBucket(ctx, j.dst)
 	if err == nil {
 		r.event(results.EventPhase, a, block, results.PhaseMeasure)

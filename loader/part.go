@@ -134,7 +134,7 @@ func (p *Part) Step(ctx context.Context, o StepOrder, ready func(context.Context
 	if !il.open {
 		il.start = start.Add(late) // a worker can send nothing in the past
 	}
-	return il.part(ctx, r.watch(a, il.load), start, late, to)
+	return il.part(ctx, r.watch(a, o.Block, il.load), start, late, to)
 }
 
 // part runs the load, and tells its phases by their time from the agreed moment.

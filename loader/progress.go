@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/etlbench/etlbench/reports/results"
 )
 
 const (
@@ -24,6 +26,19 @@ type Progress struct {
 	Ops, Errors, Shed     int64   // of the phase; objects where a phase issues no load
 	Bytes                 int64   // of the phase: source bytes of Ops
 	OpsPerS, MiBPerS      float64 // over the last second; of source bytes
+
+	PhaseFor, PhaseOf time.Duration      // of the phase under way: gone by, and expected; 0: not known
+	Live              *Live              // nil unless the phase issues operations
+	Use               []Use              // by component; nil before the first interval of an arm
+	Generator         *results.Generator // over that interval
+	Done              []ArmBlocks        // of all arms, in the scenario's order
+	Next              string             // name of the arm of the next step; "" of the last one
+}
+
+// ArmBlocks is in how many blocks an arm was measured.
+type ArmBlocks struct {
+	Name string
+	Done int
 }
 
 // progress calls fn from a goroutine of its own, so that nobody who measures
@@ -78,19 +93,47 @@ func (p *progress) stop() {
 	<-p.done
 }
 
-// arm begins number n of steps.
-func (p *progress) arm(a *arm, n, steps, block, blocks int) {
+// arm begins step number i, from 0.
+func (p *progress) arm(arms []*arm, steps []step, i, blocks int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.now.Arm, p.now.Arms, p.now.Block, p.now.Blocks, p.now.Name = n, steps, block, blocks, a.Name
-	p.now.Transform, p.now.Comm, p.now.Mode = a.Transform, a.Comm, a.Mode
+	a := steps[i].arm
+	p.now = Progress{Arm: i + 1, Arms: len(steps), Block: steps[i].block, Blocks: blocks, Name: a.Name,
+		Transform: a.Transform, Comm: a.Comm, Mode: a.Mode, Phase: p.now.Phase}
+	if i+1 < len(steps) {
+		p.now.Next = steps[i+1].arm.Name
+	}
+	done := map[*arm]int{}
+	for _, s := range steps[:i] {
+		done[s.arm]++
+	}
+	for _, a := range arms {
+		p.now.Done = append(p.now.Done, ArmBlocks{a.Name, done[a]})
+	}
+}
+
+// live shows what a load did.
+func (p *progress) live(l Live) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now.Live = &l
+}
+
+// used shows what components used, and how the generator fared.
+func (p *progress) used(list []results.Usage, g *results.Generator) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now.Use, p.now.Generator = nil, g
+	for _, u := range list {
+		p.now.Use = append(p.now.Use, Use{u.Component, u.Processes, ratio(u.CPUSeconds, u.Seconds), u.RSSBytes})
+	}
 }
 
 // enter begins a phase that takes about d, with after still to come then.
 func (p *progress) enter(phase string, d, after time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.now.Phase, p.phaseAt, p.phase, p.after, p.past = phase, time.Now(), d, after, nil
+	p.now.Phase, p.now.Live, p.phaseAt, p.phase, p.after, p.past = phase, nil, time.Now(), d, after, nil
 	p.ops.Store(0)
 	p.errors.Store(0)
 	p.shed.Store(0)
@@ -121,6 +164,7 @@ func (p *progress) snapshot() Progress {
 	}
 	p.past = append(p.past, at)
 	s.Elapsed = at.at.Sub(p.start)
+	s.PhaseFor, s.PhaseOf = at.at.Sub(p.phaseAt), p.phase
 	s.Left = max(0, p.phase-at.at.Sub(p.phaseAt)) + p.after
 	s.Total = s.Elapsed + s.Left
 	return s

@@ -75,9 +75,29 @@ func BenchmarkRecord(b *testing.B) {
 	for i := range list {
 		list[i].outcome, list[i].target, list[i].due = done, 0, 0
 	}
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		rec.record(&list[i%1000])
+	for _, looked := range []bool{false, true} {
+		b.Run(fmt.Sprintf("live-view=%t", looked), func(b *testing.B) {
+			quit, done := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(done)
+				tick := time.NewTicker(progressEvery)
+				defer tick.Stop()
+				for looked {
+					select {
+					case <-tick.C:
+						c.look(0, &Live{})
+					case <-quit:
+						return
+					}
+				}
+			}()
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				rec.record(&list[i%1000])
+			}
+			close(quit)
+			<-done
+		})
 	}
 }
 

@@ -19,6 +19,7 @@ type consumption struct {
 	processes int
 	cpu       float64 // seconds
 	peak      int64   // bytes
+	rss       int64   // bytes
 	lasting   bool    // peak is since the processes began
 }
 
@@ -55,6 +56,7 @@ func (c *consumption) add(pid int, children bool) {
 	c.cpu += float64(ticks) * tick
 	if status, err := p.NewStatus(); err == nil {
 		c.peak += int64(status.VmHWM)
+		c.rss += int64(status.VmRSS)
 	}
 }
 

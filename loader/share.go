@@ -3,6 +3,7 @@ package loader
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/etlbench/etlbench/reports/results"
 	"github.com/etlbench/etlbench/scenarios"
@@ -54,6 +55,9 @@ func CheckShare(sc *scenarios.Scenario, of int) error {
 	}
 	if len(sc.Faults) > 0 {
 		errs = append(errs, errors.New("faults: of several loaders none knows what a fault did to the operations of the others (drop them, or use one loader)"))
+	}
+	if slices.ContainsFunc(sc.Gates, func(g scenarios.Gate) bool { return g.AbortAfter > 0 }) {
+		errs = append(errs, errors.New("gates: of several loaders none knows the numbers of all while they run (drop abort-after, or use one loader)"))
 	}
 	for _, a := range sc.Plan() {
 		switch {

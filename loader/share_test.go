@@ -198,6 +198,11 @@ func TestCheckShare(t *testing.T) {
 	require.EqualError(t, CheckShare(sc, 4), "load.workers: 3 cannot be shared by 4 loaders, which need one each")
 	sc.Faults = []scenarios.Fault{{Kill: "proxy"}}
 	require.ErrorContains(t, CheckShare(sc, 3), "faults: of several loaders none knows")
+	gates := *sc
+	gates.Faults, gates.Gates = nil, []scenarios.Gate{{On: "all.errors", Is: "< 1%"}}
+	require.NoError(t, CheckShare(&gates, 3))
+	gates.Gates[0].AbortAfter = 1
+	require.ErrorContains(t, CheckShare(&gates, 3), "gates: of several loaders none knows")
 	sc.Faults = nil
 	sc.Arms.Workers = []int{8, 2}
 	require.EqualError(t, CheckShare(sc, 4), "arms.workers: 2 cannot be shared by 4 loaders, which need one each")

@@ -28,6 +28,7 @@ type usage struct {
 type watch struct {
 	*run
 	arm   *arm
+	block int
 	load  *load
 	once  sync.Once
 	quit  chan struct{}
@@ -36,8 +37,8 @@ type watch struct {
 }
 
 // watch prepares one. Nothing runs yet. l may be nil: a job loads nothing.
-func (r *run) watch(a *arm, l *load) *watch {
-	return &watch{run: r, arm: a, load: l, quit: make(chan struct{}), done: make(chan struct{})}
+func (r *run) watch(a *arm, block int, l *load) *watch {
+	return &watch{run: r, arm: a, block: block, load: l, quit: make(chan struct{}), done: make(chan struct{})}
 }
 
 // start begins. It returns at once: reading /proc takes a while, and the
@@ -57,6 +58,9 @@ func (w *watch) look() {
 	forgotten := forgetPeaks(w.processes(w.arm))
 	before, start := consumed(w.processes(w.arm)), readGenerator(w.cgroup)
 	bytes, local := moved()
+	var wg sync.WaitGroup
+	wg.Go(w.series)
+	defer wg.Wait()
 	h := w.hiccups()
 	end := readGenerator(w.cgroup)
 	after := consumed(w.processes(w.arm))

@@ -3,8 +3,8 @@
 //
 // A folder holds scenario.yaml (resolved), env.json (the machine and the
 // cluster), ops.hlog (interval histograms, HdrHistogram log format, tagged),
-// intervals.jsonl (operations and bytes per interval), events.jsonl (what
-// happened when), errors.json (classes with examples) and summary.json, which
+// intervals.jsonl (operations and bytes per interval), resources.csv (CPU time
+// and memory by component per interval), events.jsonl (what happened when), errors.json (classes with examples) and summary.json, which
 // is written last: a folder without it is a run that did not end. A Writer
 // makes one, Read takes it back.
 //
@@ -431,6 +431,19 @@ type Resource struct {
 	CPUUsPerOp  *float64 `json:"cpu_us_per_op"`   // nil without an operation
 	CPUSPerGiB  *float64 `json:"cpu_s_per_gib"`   // of source bytes; nil without any
 	PeakLasting bool     `json:"peak_is_lasting"` // PeakBytes is since the processes began, not of this sample
+}
+
+// Usage is what the processes of one component used in an interval of an arm's
+// measured time, a line of resources.csv.
+type Usage struct {
+	At         time.Time // its end
+	Seconds    float64   // its length
+	Arm        string    // Arm.Name
+	Block      int       // from 1
+	Component  string    // ComponentClient …
+	Processes  int
+	CPUSeconds float64
+	RSSBytes   int64 // resident memory of all of them at its end
 }
 
 // Job is what is known of one offline job besides.

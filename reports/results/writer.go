@@ -19,6 +19,7 @@ const (
 	LogFile       = "ops.hlog"
 	IntervalsFile = "intervals.jsonl"
 	EventsFile    = "events.jsonl"
+	ResourcesFile = "resources.csv"
 	ErrorsFile    = "errors.json"
 	SummaryFile   = "summary.json"
 )
@@ -34,6 +35,7 @@ type Writer struct {
 	hlog   *os.File
 	jsonl  *os.File
 	events *os.File
+	usage  *os.File
 	origin time.Time // of the first interval, in whole milliseconds
 	closed bool
 	done   bool  // Finish has succeeded
@@ -53,19 +55,20 @@ func Create(dir string, scenarioYAML []byte, env Env) (*Writer, error) {
 	if err := writeJSON(dir, EnvFile, env); err != nil {
 		return nil, err
 	}
-	hlog, err := createFile(dir, LogFile)
-	if err != nil {
-		return nil, err
+	w := &Writer{dir: dir}
+	for _, f := range []struct {
+		name string
+		to   **os.File
+	}{{LogFile, &w.hlog}, {IntervalsFile, &w.jsonl}, {EventsFile, &w.events}, {ResourcesFile, &w.usage}} {
+		var err error
+		if *f.to, err = createFile(dir, f.name); err != nil {
+			return nil, errors.Join(err, w.close())
+		}
 	}
-	jsonl, err := createFile(dir, IntervalsFile)
-	if err != nil {
-		return nil, errors.Join(err, hlog.Close())
+	if err := writeUsage(w.usage, usageHeader); err != nil {
+		return nil, errors.Join(err, w.close())
 	}
-	events, err := createFile(dir, EventsFile)
-	if err != nil {
-		return nil, errors.Join(err, hlog.Close(), jsonl.Close())
-	}
-	return &Writer{dir: dir, hlog: hlog, jsonl: jsonl, events: events}, nil
+	return w, nil
 }
 
 func makeEmpty(dir string) error {
@@ -116,6 +119,23 @@ func (w *Writer) Event(e Event) error {
 	}
 	if err != nil {
 		w.err = fmt.Errorf("run folder: write event: %w", err)
+	}
+	return w.err
+}
+
+// Usage appends lines to resources.csv.
+func (w *Writer) Usage(list []Usage) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.usable(); err != nil {
+		return err
+	}
+	rows := make([][]string, len(list))
+	for i, u := range list {
+		rows[i] = u.fields()
+	}
+	if err := writeUsage(w.usage, rows...); err != nil {
+		w.err = fmt.Errorf("run folder: write resources: %w", err)
 	}
 	return w.err
 }
@@ -182,7 +202,7 @@ func (w *Writer) finish(s Summary, errs []ErrorClass) error {
 	if err := writeJSON(w.dir, ErrorsFile, errs); err != nil {
 		return err
 	}
-	if err := errors.Join(w.hlog.Sync(), w.jsonl.Sync(), w.events.Sync()); err != nil {
+	if err := errors.Join(w.hlog.Sync(), w.jsonl.Sync(), w.events.Sync(), w.usage.Sync()); err != nil {
 		return err
 	}
 	if err := w.close(); err != nil {
@@ -208,7 +228,13 @@ func (w *Writer) close() error {
 		return nil
 	}
 	w.closed = true
-	return errors.Join(w.hlog.Close(), w.jsonl.Close(), w.events.Close())
+	var errs []error
+	for _, f := range []*os.File{w.hlog, w.jsonl, w.events, w.usage} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Encode returns s as summary.json has it: Schema set, targets sorted by ID,
