@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,7 +19,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 	authv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
@@ -32,7 +36,7 @@ import (
 // kindWait bounds what a cluster on a busy machine may take for one thing.
 const kindWait = 2 * time.Minute
 
-// onKind is the cluster on kind that the parts of TestKind use.
+// kindLab is the cluster on kind that the parts of TestKind use.
 type kindLab struct {
 	name   string
 	state  clusterState
@@ -59,6 +63,14 @@ func (l *kindLab) status(t *testing.T, name string) *kube.Status {
 	st := &kube.Status{}
 	require.NoError(t, json.Unmarshal([]byte(out), st))
 	return st
+}
+
+// isReady tells whether Kubernetes has a node of the cluster as ready.
+func (l *kindLab) isReady(ctx context.Context, id string) bool {
+	p, err := l.pods.CoreV1().Pods(l.state.Kube.Namespace).Get(ctx, id, metav1.GetOptions{})
+	return err == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 // TestKind takes a cluster up on kind, uses it as its users would, breaks it,
@@ -157,13 +169,6 @@ func (l *kindLab) initEcho(t *testing.T, name string) {
 	require.NoError(t, err)
 }
 
-// stage is what the cluster says of an ETL.
-func (l *kindLab) stage(t *testing.T, name string) (stage, reason string) {
-	d, err := l.client.ETL(t.Context(), name)
-	require.NoError(t, err)
-	return d.Stage, d.Reason
-}
-
 // podKilled deletes a pod under load: errors are counted, the ETL is aborted
 // with the reason, and starts again.
 func (l *kindLab) podKilled(t *testing.T) {
@@ -193,17 +198,19 @@ func (l *kindLab) podKilled(t *testing.T) {
 	now := int64(0)
 	require.NoError(t, l.pods.CoreV1().Pods(l.state.Kube.Namespace).Delete(t.Context(), pods[0].Name, metav1.DeleteOptions{GracePeriodSeconds: &now}))
 	require.Eventually(t, func() bool {
-		stage, _ := l.stage(t, etl)
-		return stage == api.StageAborted && bad.Load() > 0
+		d, err := l.client.ETL(t.Context(), etl)
+		return err == nil && d.Stage == api.StageAborted && bad.Load() > 0
 	}, kindWait, 50*time.Millisecond)
 	stop()
 	wg.Wait()
-	_, reason := l.stage(t, etl)
+	d, err := l.client.ETL(t.Context(), etl)
+	require.NoError(t, err)
+	reason := d.Reason
 	require.Contains(t, reason, pods[0].Name)
 	require.Contains(t, reason, "container: server")
 	t.Logf("%d good, %d errors; aborted: %s", good.Load(), bad.Load(), reason)
 
-	_, err := l.client.StartETL(t.Context(), etl)
+	_, err = l.client.StartETL(t.Context(), etl)
 	require.NoError(t, err)
 	l.besides(t, etl)
 	for i := range objects {
@@ -226,7 +233,7 @@ func (l *kindLab) targetMoves(t *testing.T) {
 	require.NoError(t, l.pods.CoreV1().Pods(ns).Delete(t.Context(), target, metav1.DeleteOptions{GracePeriodSeconds: &now}))
 	require.Eventually(t, func() bool {
 		p, err := l.pods.CoreV1().Pods(ns).Get(t.Context(), target, metav1.GetOptions{})
-		return err == nil && p.UID != old.UID && p.Status.PodIP != "" && l.client.Healthy(t.Context()) == nil && ready(l.status(t, l.name), target)
+		return err == nil && p.UID != old.UID && p.Status.PodIP != "" && l.isReady(t.Context(), target)
 	}, kindWait, 200*time.Millisecond)
 	p, err := l.pods.CoreV1().Pods(ns).Get(t.Context(), target, metav1.GetOptions{})
 	require.NoError(t, err)
@@ -254,22 +261,47 @@ func (l *kindLab) targetMoves(t *testing.T) {
 	require.NoError(t, l.client.DeleteETL(t.Context(), "etl-moved"))
 }
 
-func ready(st *kube.Status, id string) bool {
-	for _, n := range st.Nodes {
-		if n.ID == id {
-			return n.State == "ready"
+// volumes makes local volumes on every worker, by hand, and gives their storage
+// class.
+func (l *kindLab) volumes(t *testing.T) string {
+	const class, each = "by-hand", 4
+	wait := storagev1.VolumeBindingWaitForFirstConsumer
+	_, err := l.pods.StorageV1().StorageClasses().Create(t.Context(), &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: class},
+		Provisioner: "kubernetes.io/no-provisioner", VolumeBindingMode: &wait}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	for _, n := range l.status(t, l.name).Nodes {
+		if n.Type != api.TypeTarget {
+			continue
+		}
+		for i := range each {
+			dir, name := fmt.Sprintf("/var/by-hand/%d", i), fmt.Sprintf("%s-%d", n.KubeNode, i)
+			out, err := exec.CommandContext(t.Context(), l.state.Kube.Engine, "exec", n.KubeNode, "mkdir", "-p", dir).CombinedOutput()
+			require.NoError(t, err, string(out))
+			_, err = l.pods.CoreV1().PersistentVolumes().Create(t.Context(), localVolume(name, class, n.KubeNode, dir), metav1.CreateOptions{})
+			require.NoError(t, err)
 		}
 	}
-	return false
+	return class
+}
+
+func localVolume(name, class, node, dir string) *corev1.PersistentVolume {
+	return &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.PersistentVolumeSpec{
+		StorageClassName: class, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+		Capacity:               corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("10Gi")},
+		PersistentVolumeSource: corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: dir}},
+		NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+			MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{node}}}}}}},
+	}}
 }
 
 // anotherNamespace puts a second cluster onto the same Kubernetes, changes it
 // in place, with data on volumes, and removes it with its namespace.
 func (l *kindLab) anotherNamespace(t *testing.T) {
 	const ns = "second"
+	class := l.volumes(t)
 	up := func(args ...string) error {
 		_, err := etlbench(t, append([]string{"up", "--on", "kube", "--kubeconfig", l.state.Kube.Kubeconfig, "--namespace", ns, "--name", ns,
-			"--image", l.state.Kube.Image, "--storage-class", "standard"}, args...)...)
+			"--image", l.state.Kube.Image, "--storage-class", class}, args...)...)
 		return err
 	}
 	require.NoError(t, up("--proxies", "1", "--targets", "1"))
@@ -280,7 +312,12 @@ func (l *kindLab) anotherNamespace(t *testing.T) {
 	putBytes(t, client, "kept", "o", []byte("on a volume"))
 	require.NoError(t, up("--proxies", "1", "--targets", "1", "--target-cpu", "50%"))
 	require.Eventually(t, func() bool {
-		got, err := inline(t, client, "kept", "o", "")
+		body, _, err := client.Get(t.Context(), api.AIS("kept"), "o", nil)
+		if err != nil {
+			return false
+		}
+		defer body.Close()
+		got, err := io.ReadAll(body)
 		return err == nil && string(got) == "on a volume"
 	}, kindWait, 100*time.Millisecond)
 	require.NoError(t, up("--proxies", "3", "--targets", "2"))

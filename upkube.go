@@ -263,8 +263,9 @@ func statusKube(ctx context.Context, e *env, s *clusterState, output string) err
 	if output == "json" {
 		return printJSON(e, struct {
 			*clusterState
-			*kube.Status
-		}{s, st})
+			Nodes []kube.Node   `json:"nodes"` // in place of processes
+			Pods  []kube.ETLPod `json:"pods"`
+		}{s, st.Nodes, st.Pods})
 	}
 	where := "namespace " + s.Kube.Namespace
 	if s.Kube.Kind != "" {
