@@ -352,7 +352,7 @@ func (l *kindLab) may(t *testing.T, ns, what string) bool {
 // doesNotComeUp: the reason is told, and nothing stays of it.
 func (l *kindLab) doesNotComeUp(t *testing.T) {
 	_, err := etlbench(t, "up", "--on", "kube", "--kubeconfig", l.state.Kube.Kubeconfig, "--namespace", "broken", "--name", "broken", "--image", "localhost/nosuch:1")
-	require.ErrorContains(t, err, "etlbench-proxy-0 does not start: ImagePullBackOff")
+	require.ErrorContains(t, err, " does not start: ImagePullBackOff")
 	_, err = l.pods.CoreV1().Namespaces().Get(t.Context(), "broken", metav1.GetOptions{})
 	require.True(t, apierrors.IsNotFound(err), "%v", err)
 	_, err = etlbench(t, "status", "--name", "broken")
