@@ -17,6 +17,7 @@ const (
 	csvFile      = "report.csv"
 	jsonFile     = "report.json"
 	benchFile    = "bench.txt"
+	faultsFile   = "faults.csv" // of a run with faults
 )
 
 // Read reads a run folder and makes its report.
@@ -29,7 +30,8 @@ func Read(dir string, o judge.Options) (*Report, error) {
 }
 
 // WriteFolder reads the run folder dir and writes report.md, report.html,
-// report.csv, report.json and bench.txt into it, each at once, over those that
+// report.csv, report.json and bench.txt into it, of a run with faults also
+// faults.csv, each at once, over those that
 // are there.
 func WriteFolder(dir string) error {
 	r, err := Read(dir, judge.Options{})
@@ -39,18 +41,24 @@ func WriteFolder(dir string) error {
 	return r.Write()
 }
 
+type output struct {
+	name  string
+	write func(io.Writer, *Report) error
+}
+
 // Write writes the files of WriteFolder.
 func (r *Report) Write() error {
-	for _, out := range []struct {
-		name  string
-		write func(io.Writer, *Report) error
-	}{
+	outs := []output{
 		{markdownFile, WriteMarkdown},
 		{htmlFile, WriteHTML},
 		{csvFile, WriteCSV},
 		{jsonFile, WriteJSON},
 		{benchFile, WriteBench},
-	} {
+	}
+	if len(r.Run.Summary.Faults) > 0 {
+		outs = append(outs, output{faultsFile, WriteFaultsCSV})
+	}
+	for _, out := range outs {
 		var b bytes.Buffer
 		if err := out.write(&b, r); err != nil {
 			return fmt.Errorf("%s: %w", out.name, err)

@@ -4,16 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/invopop/jsonschema"
 	validate "github.com/santhosh-tekuri/jsonschema/v6"
@@ -147,6 +150,46 @@ func TestFaultsAreTold(t *testing.T) {
 	page := drawn(t, reports.WriteHTML, r)
 	require.Contains(t, page, "stroke:var(--cf2)", "a line in the charts over time")
 	require.NotContains(t, drawn(t, reports.WriteHTML, made(t, fourWay())), "stroke:var(--cf2)")
+}
+
+// TestFaultsTable: what faults did is the same in all outputs.
+func TestFaultsTable(t *testing.T) {
+	p := fourWay()
+	p.Arms, p.Gates, p.Blocks, p.ForS = p.Arms[:2], nil, 6, 24
+	p.Harm = func(a runtest.Arm, _, s int) (int64, float64) { return map[int]int64{8: 20, 9: 10}[s], 1 }
+	p.Change = func(s *results.Summary) {
+		for _, b := range s.Blocks {
+			at := b.Started.Add(8 * time.Second)
+			good := 1.25
+			s.Faults = append(s.Faults, results.Fault{Kind: results.FaultKill, What: "kill transformer", How: "SIGKILL", Arm: b.Arm, Block: b.Block, At: at,
+				Until: at.Add(1900 * time.Millisecond), Against: []string{fmt.Sprintf("pod on t%d", b.Block%3)}, Intended: 300, Done: 270,
+				Errors: []results.FaultErrors{{Class: "connect", Count: 10}, {Class: "status 404", Count: 20}}, FirstGoodS: &good})
+		}
+	}
+	r := made(t, p)
+	require.Equal(t, judge.Valid, r.Judgement.Validity.Verdict, "%v", r.Reasons)
+	arm := r.Judgement.Faults[0].Arm
+	row := []string{arm, "1 of 3 pods", "8.00", "1.90", "1,800", "180", "180", "1.25 [1.25, 1.25]", "2.00 [2.00, 2.00]"}
+	for name, write := range map[string]func(io.Writer, *reports.Report) error{"text": reports.WriteText, "md": reports.WriteMarkdown, "html": reports.WriteHTML} {
+		out := strings.Join(strings.FieldsFunc(html.UnescapeString(regexp.MustCompile(`<[^>]*>`).ReplaceAllString(drawn(t, write, r), " ")), func(c rune) bool {
+			return unicode.IsSpace(c) || c == '|' || c == '\\'
+		}), " ")
+		require.Contains(t, strings.ReplaceAll(out, " ]", "]"), strings.Join(row, " "), name)
+		require.Contains(t, out, "kill transformer (SIGKILL)", name)
+		require.Contains(t, out, arm+" 60 120", "%s: errors by class", name)
+	}
+	var told reports.JSONReport
+	require.NoError(t, json.Unmarshal([]byte(drawn(t, reports.WriteJSON, r)), &told))
+	require.Equal(t, r.Judgement.Faults, told.Judgement.Faults)
+	require.InDelta(t, 2, told.Judgement.Faults[0].RecoverS.Estimate, 1e-9)
+	lost := map[string]int{}
+	for _, line := range allRowsOf(t, drawn(t, reports.WriteFaultsCSV, r)) {
+		n, err := strconv.Atoi(line["lost"])
+		require.NoError(t, err)
+		lost[line["arm"]] += n
+		require.Equal(t, []string{"30", "1.25", "2"}, []string{line["errors"], line["first_good_s"], line["recovered_s"]})
+	}
+	require.Equal(t, 180, lost[arm])
 }
 
 func TestCSVHasBlocksAndTotals(t *testing.T) {

@@ -65,7 +65,7 @@ func (r *Report) markdownSections() []section {
 			markdownSection(w, r.Accounts)
 		}},
 		{"Latency", tables(r.Starts, r.Phases)},
-		{"Time", tables(r.Events, r.Jobs)},
+		{"Time", tables(r.Faults, r.FaultErrors, r.Events, r.Jobs)},
 		{"Size", func(w io.Writer) {
 			markdownSection(w, r.Costs)
 			markdownList(w, "", r.Crossovers)

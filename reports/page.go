@@ -76,7 +76,7 @@ func (a *artist) latencySection() pageSection {
 }
 
 func (a *artist) timeSection() pageSection {
-	s := pageSection{ID: "time", Title: "Time", Missing: "Nothing to show: the run folder has no intervals.", Tables: []Table{a.r.Events, a.r.Jobs},
+	s := pageSection{ID: "time", Title: "Time", Missing: "Nothing to show: the run folder has no intervals.", Tables: []Table{a.r.Faults, a.r.FaultErrors, a.r.Events, a.r.Jobs},
 		Figures: a.eachGroup(a.rates, a.percentileOverTime(0), a.percentileOverTime(1), a.percentileOverTime(2), a.failures,
 			a.byBlock("cpu-us/op", "µs/op", "CPU of all components by block: "))}
 	for _, f := range s.Figures {

@@ -52,6 +52,8 @@ type Report struct {
 	Jobs      Table
 	Starts    Table // cold starts
 	Events    Table // faults, and what ended the run
+	// Faults is what they did, by arm, and FaultErrors which errors came of them.
+	Faults, FaultErrors Table
 	// 3. and 4., latency and time, are Evidence.Series.
 	Costs      Table // 5. cost by size, and where it is the same
 	Crossovers []string
@@ -168,6 +170,7 @@ func Build(e *judge.Evidence, o judge.Options) (*Report, error) {
 	r.jobs()
 	r.starts()
 	r.events()
+	r.faults()
 	r.costs()
 	r.scaling()
 	r.contrasts()

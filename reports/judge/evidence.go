@@ -46,6 +46,12 @@ type Series struct {
 	width   time.Duration        // of the longest interval
 	warmed  time.Duration        // warm-up time of the longest block
 	warm    *hdrhistogram.Histogram
+
+	// Of arms with faults only.
+	Parts     map[string]*results.Measured // by phase around faults, as Warmup
+	parts     map[string]*hdrhistogram.Histogram
+	recovered map[faultKey]Recovery
+	steady    results.Counts // of the intervals that are steady
 }
 
 // Point is an interval, or several together when there are very many.
@@ -122,7 +128,8 @@ func newReader(run *results.Run) *reader {
 	r := &reader{e: &Evidence{Run: run}, at: map[armOp]*Series{}, partial: map[armOp]map[int]bool{}, open: map[armOp]*openBlock{}}
 	for i := range run.Summary.Rows {
 		row := &run.Summary.Rows[i]
-		s := &Series{Row: row, drifts: map[string][]float64{}, perEach: 1,
+		s := &Series{Row: row, drifts: map[string][]float64{}, perEach: 1, Parts: map[string]*results.Measured{},
+			parts: map[string]*hdrhistogram.Histogram{}, recovered: map[faultKey]Recovery{},
 			most: max(minSlices, min(maxSlices, allSlices/len(run.Summary.Rows)/2*2))}
 		r.e.Series = append(r.e.Series, s)
 		r.at[armOp{row.Name, row.Op}] = s
@@ -158,7 +165,7 @@ func (r *reader) add(iv results.Interval) error {
 	b := r.open[k]
 	if b == nil || b.number != iv.Key.Block {
 		r.closeOthers(iv.Key)
-		b = &openBlock{series: s, number: iv.Key.Block}
+		b = &openBlock{series: s, number: iv.Key.Block, faults: faultsOf(&r.e.Run.Summary, iv.Key.Arm, iv.Key.Block)}
 		r.open[k] = b
 	}
 	b.add(iv)
@@ -186,6 +193,11 @@ func (r *reader) finish() *Evidence {
 			s.Warmup.Response = results.NewQuantiles(s.warm, s.Warmup.Late())
 		}
 		s.warm = nil
+		for phase, m := range s.Parts {
+			m.Intended = m.Accounted()
+			m.Response = results.NewQuantiles(s.parts[phase], m.Late())
+		}
+		s.parts = nil
 	}
 	return r.e
 }
@@ -209,6 +221,8 @@ type openBlock struct {
 	open     []openInterval // that may still grow, in the order they came
 	measured []point        // closed ones of the measured time
 	warm     time.Duration
+	faults   []results.Fault // in the order of time
+	moments  []moment        // of a block with faults: closed ones
 }
 
 // openInterval holds bars in place of histograms, which take ten times as much.
@@ -267,7 +281,40 @@ func (b *openBlock) close() {
 		b.settle(o)
 	}
 	b.series.warmed = max(b.series.warmed, b.warm)
+	b.keepSteady()
 	b.series.judgeBlock(b.measured)
+}
+
+// keepSteady leaves to the judgement of steadiness what was not disturbed on
+// purpose.
+func (b *openBlock) keepSteady() {
+	if len(b.faults) == 0 {
+		return
+	}
+	s := b.series
+	b.moments = slices.DeleteFunc(b.moments, func(m moment) bool { return s.short(m.point) })
+	found, steady := recoveries(b.moments, b.faults)
+	for i, r := range found {
+		s.recovered[faultKey{b.faults[i].Number, b.number}] = r
+	}
+	for i, m := range b.moments {
+		if m.warmup || steady[i] {
+			s.offset(m.offset, m.point)
+		}
+		if steady[i] {
+			b.measured = append(b.measured, m.point)
+			s.steady.Add(m.counts)
+		}
+	}
+}
+
+// part adds an interval to its phase around faults.
+func (s *Series) part(phase string, c results.Counts, h *hdrhistogram.Histogram) {
+	if s.Parts[phase] == nil {
+		s.Parts[phase] = &results.Measured{}
+	}
+	s.Parts[phase].Add(c)
+	s.parts[phase] = merge(s.parts[phase], h)
 }
 
 // settle takes an interval that is complete.
@@ -289,6 +336,9 @@ func (b *openBlock) settle(iv openInterval) {
 		s.Late += iv.Late()
 		s.Response = merge(s.Response, h)
 		s.slice(bars, iv.Late())
+		if len(b.faults) > 0 {
+			s.part(phaseOf(iv.start, iv.start.Add(iv.duration), b.faults), iv.Counts, h)
+		}
 	}
 	q := results.NewQuantiles(h, iv.Late())
 	seconds := iv.duration.Seconds()
@@ -300,10 +350,15 @@ func (b *openBlock) settle(iv openInterval) {
 	}
 	p := point{seconds: seconds, rate: float64(iv.Ops) / seconds, asked: float64(iv.Accounted()) / seconds,
 		mean: orNaN(q.MeanMs, q), p99: orNaN(q.P99Ms, q), ops: iv.Ops}
+	at := iv.start.Sub(b.begin)
+	if len(b.faults) > 0 {
+		b.moments = append(b.moments, moment{point: p, begin: iv.start, end: iv.start.Add(iv.duration), offset: at, warmup: iv.warmup, counts: iv.Counts})
+		return
+	}
 	if !iv.warmup {
 		b.measured = append(b.measured, p)
 	}
-	s.offset(iv.start.Sub(b.begin), p)
+	s.offset(at, p)
 }
 
 // barsOf are a histogram's bars that are not empty, each at its largest value.

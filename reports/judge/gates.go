@@ -21,8 +21,9 @@ import (
 //	compare(NAME,BASE).NUMBER   of NAME against BASE, each one arm
 //
 // where NUMBER is one of results.Numbers, with "response." before a percentile
-// if one likes, and before that, if wanted, the phase ("warmup." or
-// "measure.", which is the default) and the operation of a mix ("put."). Is
+// if one likes, and before that, if wanted, the phase ("warmup.", "measure.",
+// which is the default, or of the measured time around faults "before.",
+// "during." or "after.") and the operation of a mix ("put."). Is
 // says what it must be: "< 50ms", "<= 0.1%", ">= 1000/s", ">= 100MiB/s", and of a
 // comparison "not slower than 5%".
 type Gate struct {
@@ -138,7 +139,7 @@ func choose(name string, arms []results.Arm) ([]string, error) {
 // number reads phase, operation and number.
 func (g *Gate) number(text string) error {
 	first, rest, more := strings.Cut(text, ".")
-	if more && (first == results.PhaseWarmup || first == results.PhaseMeasure) {
+	if more && slices.Contains(append(faultPhases(), results.PhaseWarmup, results.PhaseMeasure), first) {
 		g.phase = first
 		first, rest, more = strings.Cut(rest, ".")
 		text = strings.Join(slices.DeleteFunc([]string{first, rest}, func(s string) bool { return s == "" }), ".")
@@ -154,8 +155,8 @@ func (g *Gate) number(text string) error {
 	if g.base != nil && !slices.Contains([]string{"p50", "p99", "ops/s", "mib/s", "cpu-s/gib", "cpu-us/op"}, text) {
 		return fmt.Errorf("%q is not compared: want p50, p99, ops/s, mib/s, cpu-s/gib or cpu-us/op", text)
 	}
-	if g.phase == results.PhaseWarmup && (g.base != nil || !strings.HasPrefix(text, "p") && !slices.Contains([]string{"mean", "max", "errors", "shed", "achieved"}, text)) {
-		return fmt.Errorf("%q is not told of the warm-up", text)
+	if g.phase != results.PhaseMeasure && (g.base != nil || !strings.HasPrefix(text, "p") && !slices.Contains([]string{"mean", "max", "errors", "shed", "achieved"}, text)) {
+		return fmt.Errorf("%q is not told of a part of the time", text)
 	}
 	return nil
 }
@@ -239,7 +240,7 @@ func (g *Gate) holds(v float64) bool {
 }
 
 // Check looks at the gate on numbers of the measured time, those of a run so far
-// or of a whole one. It is not for comparisons and warm-ups: those hold. An arm
+// or of a whole one. It is not for comparisons and other phases: those hold. An arm
 // that has no numbers does not.
 func (g *Gate) Check(rows []results.Row) GateOutcome {
 	worst := GateOutcome{On: g.On, Is: g.Is, Holds: true, Unit: g.unit}
@@ -339,10 +340,16 @@ func (g *Gate) outcome(e *Evidence, v Validity, o Options) (GateOutcome, error) 
 		return g.comparison(e, v)
 	}
 	rows := e.Run.Summary.Rows
-	if g.phase == results.PhaseWarmup {
+	if g.phase != results.PhaseMeasure {
 		rows = nil
 		for _, s := range e.Series {
-			rows = append(rows, results.Row{Arm: s.Row.Arm, Op: s.Row.Op, Measured: s.Warmup})
+			m := &s.Warmup
+			if g.phase != results.PhaseWarmup {
+				m = s.Parts[g.phase]
+			}
+			if m != nil {
+				rows = append(rows, results.Row{Arm: s.Row.Arm, Op: s.Row.Op, Measured: *m})
+			}
 		}
 	}
 	measure := *g

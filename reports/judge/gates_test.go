@@ -37,7 +37,7 @@ func TestGatesThatSayNothing(t *testing.T) {
 		{"compare(hpull,hpush).p99", "not slower than 5%", `1 arms are "hpull" and 2 are "hpush": name one each`},
 		{"compare(md5:hpull,md5:hpush).errors", "not slower than 5%", `"errors" is not compared: want p50, p99, ops/s, mib/s, cpu-s/gib or cpu-us/op`},
 		{"compare(md5:hpull,md5:hpush).p99", "< 5%", `"< 5%": want "not slower than N%" of a comparison`},
-		{"all.warmup.cpu-us/op", "< 1ms", `"cpu-us/op" is not told of the warm-up`},
+		{"all.warmup.cpu-us/op", "< 1ms", `"cpu-us/op" is not told of a part of the time`},
 	} {
 		_, err := judge.ParseGates([]results.Gate{{On: c.on, Is: c.is}}, arms)
 		if c.err == "" {

@@ -34,9 +34,11 @@ func told(i stats.Interval, scale float64) Interval {
 
 // Judgement is all that is concluded about one run.
 type Judgement struct {
-	Validity   Validity      `json:"validity"`
-	Gates      []GateOutcome `json:"gates"`
-	Comparison Comparison    `json:"comparison"`
+	Validity Validity      `json:"validity"`
+	Gates    []GateOutcome `json:"gates"`
+	// Faults are what faults on purpose did, by arm.
+	Faults     []FaultOutcome `json:"faults"`
+	Comparison Comparison     `json:"comparison"`
 }
 
 // Options are those of comparisons.
@@ -61,7 +63,7 @@ func Judge(e *Evidence, o Options) (*Judgement, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Judgement{Validity: v, Gates: []GateOutcome{}, Comparison: c}
+	j := &Judgement{Validity: v, Gates: []GateOutcome{}, Faults: e.faults(), Comparison: c}
 	for _, g := range gates {
 		out, err := g.outcome(e, v, o)
 		if err != nil {

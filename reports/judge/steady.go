@@ -123,7 +123,7 @@ func (s *Series) course(name string, measured bool) []float64 {
 			n, v = o.p99s, o.p99
 		}
 		if n < most || n == 0 {
-			if len(values) > 0 {
+			if len(values) > 0 && len(s.recovered) == 0 { // faults leave gaps
 				break
 			}
 			continue

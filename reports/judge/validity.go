@@ -212,11 +212,7 @@ func (e *Evidence) arm(a results.Arm, gates []Gate, tests int) ArmValidity {
 			x.blocks = append(x.blocks, b)
 		}
 	}
-	for _, f := range e.Run.Summary.Faults {
-		if f.Arm == a.Name && !f.Partial {
-			x.faults = append(x.faults, f)
-		}
-	}
+	x.faults = e.counted(a.Name)
 	v.Checks = append(v.Checks, x.samples(), x.errors(gates))
 	if a.Mode == "inline" {
 		v.Checks = append(v.Checks, x.generator(gates)...)
@@ -579,8 +575,18 @@ func (x *examined) achieved(gates []Gate, guilty bool) Check {
 	if x.load.Model != "open" || x.intended == 0 {
 		return c
 	}
-	// Errors are told by their own check.
-	share := 100 * float64(x.all.Ops+x.all.Errors) / float64(x.intended)
+	// Errors are told by their own check, and what faults cost by themselves.
+	all, intended := x.all, x.intended
+	if len(x.faults) > 0 {
+		all = results.Counts{}
+		for _, s := range x.series {
+			all.Add(s.steady)
+		}
+		if intended = all.Accounted(); intended == 0 {
+			return c
+		}
+	}
+	share := 100 * float64(all.Ops+all.Errors) / float64(intended)
 	c.Value, c.State = &share, OK
 	switch {
 	case share >= warnAchieved:

@@ -47,6 +47,9 @@ type Plan struct {
 	Generator       func(arm Arm, block int) results.Generator
 	Gates           []results.Gate
 	Partial         bool // the last block ended early
+	// Harm is what a fault does in a second of the measured time: how many
+	// operations fail, and by which factor the others are slower.
+	Harm func(arm Arm, block, second int) (failed int64, slower float64)
 	// Change is called with the summary before it is written.
 	Change func(*results.Summary)
 }
@@ -181,7 +184,7 @@ func (m *maker) run() {
 func (m *maker) block(a Arm, block int, factor float64) {
 	m.events = append(m.events, results.Event{At: m.now, Kind: results.EventPhase, Arm: a.Name, Block: block, Text: results.PhaseWarmup})
 	for s := range m.p.WarmupS {
-		m.interval(a, block, results.PhaseWarmup, factor*(1+math.Exp(-float64(s)/2)))
+		m.interval(a, block, results.PhaseWarmup, factor*(1+math.Exp(-float64(s)/2)), 0)
 	}
 	partial := m.p.Partial && block == m.p.Blocks
 	started, total := m.now, newSum()
@@ -190,7 +193,11 @@ func (m *maker) block(a Arm, block int, factor float64) {
 			break
 		}
 		drift := 1 + a.Drift*(float64(s)+0.5)/float64(m.p.ForS)
-		total.add(m.interval(a, block, results.PhaseMeasure, factor*drift))
+		failed, slower := int64(0), 1.0
+		if m.p.Harm != nil {
+			failed, slower = m.p.Harm(a, block, s)
+		}
+		total.add(m.interval(a, block, results.PhaseMeasure, factor*drift*slower, failed))
 	}
 	total.n, total.Errors = 1, total.Errors+a.Errors
 	total.Ops -= a.Errors
@@ -223,14 +230,14 @@ func (m *maker) block(a Arm, block int, factor float64) {
 	}
 }
 
-func (m *maker) interval(a Arm, block int, phase string, factor float64) *sum {
+func (m *maker) interval(a Arm, block int, phase string, factor float64, failed int64) *sum {
 	shape := a.Shape
 	if shape == 0 {
 		shape = 0.3
 	}
 	s := newSum()
-	s.seconds, s.Shed = 1, a.Shed
-	s.Ops = int64(m.p.PerSecond) - a.Shed
+	s.seconds, s.Shed, s.Errors = 1, a.Shed, failed
+	s.Ops = int64(m.p.PerSecond) - a.Shed - failed
 	s.BytesIn, s.BytesOut = s.Ops*objectBytes, s.Ops*objectBytes
 	for range s.Ops {
 		service := a.Ms * factor * math.Exp(shape*m.rnd.NormFloat64())
