@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/etlbench/etlbench/cluster"
 	"github.com/etlbench/etlbench/cluster/api"
 	"github.com/etlbench/etlbench/cluster/fault"
+	"github.com/etlbench/etlbench/cluster/link"
 	"github.com/etlbench/etlbench/loader"
 	"github.com/etlbench/etlbench/reports/results"
 	"github.com/etlbench/etlbench/scenarios"
@@ -34,15 +36,20 @@ type victim struct {
 // inject. where is nil for a cluster that is started for the run.
 func checkFaults(s *scenarios.Scenario, where *chosen) error {
 	if len(s.Faults) > 0 && where != nil && where.nodes == nil {
-		return misuse("faults need a cluster whose processes run on this machine, and this one (%s) is only known by its URL: "+
+		return misuse("faults need a cluster whose processes run on this machine, and this one (%s) is elsewhere: "+
 			"drop them, or let one be started for the run", where.why)
 	}
-	for i, f := range s.Faults {
-		if f.On != "" {
-			return misuse("faults[%d]: delay and drop are of a network, and this cluster has none but loopback: drop it", i)
-		}
+	if i := ofNetwork(s); i >= 0 && where != nil && where.control == "" {
+		return hint(misuse("faults[%d]: this cluster was not started so that what is sent to it can be delayed or dropped: "+
+			"start one that is, or none: it is then started for the run", i), "etlbench up --faults")
 	}
 	return nil
+}
+
+// ofNetwork is the first of a scenario's faults that is one of the network, -1
+// without any.
+func ofNetwork(s *scenarios.Scenario) int {
+	return slices.IndexFunc(s.Faults, func(f scenarios.Fault) bool { return f.On != "" })
 }
 
 func (i *injector) inject(ctx context.Context, f loader.Fault) (*loader.Injected, error) {
@@ -67,7 +74,30 @@ func (i *injector) inject(ctx context.Context, f loader.Fault) (*loader.Injected
 		in.How, in.Undo = how, func(context.Context) error { return undo() }
 		return in, err
 	}
-	return nil, errors.New("it is of no kind that can be injected") // checkFaults has refused it
+	in.How = "emulated link"
+	in.Undo, err = i.impair(f, victims)
+	return in, err
+}
+
+// impair makes the links bad by which victims are reached.
+func (i *injector) impair(f loader.Fault, victims []victim) (undo func(context.Context) error, err error) {
+	var undos []func() error
+	undo = func(context.Context) error {
+		var errs []error
+		for _, u := range undos {
+			errs = append(errs, u())
+		}
+		return errors.Join(errs...)
+	}
+	for n, v := range victims {
+		seed := draw.Word(draw.Key(i.seed, "losses"), uint64(f.Block)<<32|uint64(f.Number)<<16|uint64(n))
+		u, err := link.Impair(i.where.control, v.pids[0], link.Impairment{Delay: time.Duration(f.Delay), Loss: float64(f.Drop) / 100, Seed: seed})
+		if err != nil {
+			return nil, errors.Join(err, undo(context.Background()))
+		}
+		undos = append(undos, u)
+	}
+	return undo, nil
 }
 
 // kill kills victims. Nodes are started again by who looks after the cluster.

@@ -133,12 +133,7 @@ func (f *nodeFlags) target(ctx context.Context, e *env) (err error) {
 	if err != nil {
 		return err
 	}
-	return f.serve(ctx, e, func(ctx context.Context, ln net.Listener) error {
-		if f.link > 0 {
-			ln = link.New(int64(f.link)).Listener(ln)
-		}
-		return t.Serve(ctx, ln)
-	})
+	return f.serve(ctx, e, t.Serve)
 }
 
 // runtime is what runs the target's pods.
@@ -158,7 +153,8 @@ func (f *nodeFlags) runtime(ctx context.Context, e *env, log *slog.Logger) (pod.
 		return nil, err
 	}
 	return pod.NewProcess(pod.ProcessConfig{Dir: filepath.Join(f.data, "pods"), Images: table,
-		Shim: shim(e.exe), Code: code(e.exe, f.runtimes.choices, environments), Node: "localhost", Log: log})
+		Shim: shim(e.exe), Code: code(e.exe, f.runtimes.choices, environments), Node: "localhost",
+		PassEnv: []string{link.EnvControl}, Log: log})
 }
 
 // askTime bounds the question whether a proxy is there.
@@ -190,7 +186,28 @@ func (f *nodeFlags) serve(ctx context.Context, e *env, serve func(context.Contex
 	if _, err := child.Announce(e.get(child.EnvAnnounce), "http://"+ln.Addr().String()); err != nil {
 		return err
 	}
+	ln, done, err := linked(ctx, e, ln, int64(f.link))
+	if err != nil {
+		return err
+	}
+	defer done()
 	return serve(ctx, ln)
+}
+
+// linked puts a listener on an emulated link, where there is to be one: of so
+// many bytes a second, or one that faults can impair.
+func linked(ctx context.Context, e *env, ln net.Listener, rate int64) (_ net.Listener, done func(), err error) {
+	control := e.get(link.EnvControl)
+	if rate == 0 && control == "" {
+		return ln, func() {}, nil
+	}
+	l, done := link.New(rate), func() {}
+	if control != "" {
+		if done, err = l.Control(ctx, control); err != nil {
+			return nil, nil, errors.Join(err, ln.Close())
+		}
+	}
+	return l.Listener(ln), done, nil
 }
 
 // portHint says what to do about an address that is taken.

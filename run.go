@@ -182,7 +182,7 @@ func (f *runFlags) place(ctx context.Context, e *env, s *scenarios.Scenario) (_ 
 		return ctx, where, func() {}, nil
 	}
 	up := upFlags{name: "run", listen: "127.0.0.1:0", sync: f.sync, images: f.images, runtimes: f.runtimes, proxies: 1, targets: s.Target.Targets,
-		cpu: s.Target.CPU, link: s.Target.Link}
+		cpu: s.Target.CPU, link: s.Target.Link, faults: ofNetwork(s) >= 0}
 	if err := up.check(); err != nil {
 		return nil, nil, nil, err
 	}
@@ -193,7 +193,7 @@ func (f *runFlags) place(ctx context.Context, e *env, s *scenarios.Scenario) (_ 
 		return nil, nil, nil, fail(err)
 	}
 	where = &chosen{urls: []string{spawned.URL}, kind: "spawned", sync: f.sync, data: up.data, limits: &limits,
-		nodes: spawned.Now, kills: &kills{}}
+		nodes: spawned.Now, kills: &kills{}, control: up.control}
 	ctx, lost := context.WithCancelCause(ctx)
 	looking := make(chan struct{})
 	go func() {

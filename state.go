@@ -33,7 +33,8 @@ type clusterState struct {
 	Data    string                 `json:"data"`
 	Nodes   []*cluster.NodeProcess `json:"nodes"`
 	Limits  results.Limits         `json:"target_limits"`
-	Kube    *kubeState             `json:"kube,omitempty"` // nil of processes of this machine
+	Kube    *kubeState             `json:"kube,omitempty"`         // nil of processes of this machine
+	Control string                 `json:"link_control,omitempty"` // folder of link.Control
 }
 
 // stateDir is where state files and throw-away data live: $XDG_STATE_HOME, or
@@ -217,6 +218,8 @@ type chosen struct {
 	// nodes are those of the cluster at the moment; nil when it is elsewhere.
 	nodes func() []*cluster.NodeProcess
 	kills *kills // of a cluster that was started for the run
+	// control is the folder of link.Control, "" when nothing can be delayed or dropped.
+	control string
 }
 
 // chooseCluster decides which cluster a command uses: --cluster, AIS_ENDPOINT,
@@ -255,5 +258,5 @@ func chooseCluster(ctx context.Context, e *env, flag string, scenario []string) 
 		return &chosen{urls: []string{s.URL}, kind: "running", sync: s.Sync, limits: &s.Limits, why: "cluster " + s.Name + " on Kubernetes"}, nil
 	}
 	return &chosen{urls: []string{s.URL}, kind: "running", sync: s.Sync, data: s.Data, limits: &s.Limits, why: "cluster " + s.Name + " runs here",
-		nodes: s.nodes(e)}, nil
+		nodes: s.nodes(e), control: s.Control}, nil
 }

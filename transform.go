@@ -253,6 +253,11 @@ func (f *transformFlags) serve(ctx context.Context, e *env, t comm.Transform, an
 		return portHint(err)
 	}
 	url := "http://" + ln.Addr().String()
+	ln, linkDone, err := linked(ctx, e, ln, 0)
+	if err != nil {
+		return err
+	}
+	defer linkDone()
 	announced, err := child.Announce(announce, url)
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/etlbench/etlbench/cluster"
 	"github.com/etlbench/etlbench/cluster/child"
+	"github.com/etlbench/etlbench/cluster/link"
 	"github.com/etlbench/etlbench/cluster/store"
 	"github.com/etlbench/etlbench/reports/results"
 	"github.com/etlbench/etlbench/scenarios"
@@ -22,9 +23,10 @@ import (
 
 type upFlags struct {
 	name, listen, data, sync, images string
+	control                          string // folder of link.Control, once spawn has made it; "" without faults
 	runtimes                         runtimesFlag
 	proxies, targets                 int
-	detach                           bool
+	detach, faults                   bool
 	cpu                              scenarios.Percent
 	link                             scenarios.Bandwidth
 	kubeFlags
@@ -71,6 +73,7 @@ func upCmd(e *env) *cobra.Command {
 	fl.TextVar(&f.cpu, "target-cpu", f.cpu, "CPU time of each target with its pods, in `PERCENT` of one CPU, such as 50% (default: no limit)")
 	fl.TextVar(&f.link, "target-link", f.link, "of each target: "+linkUsage+" (default: none)")
 	f.add(e, cmd)
+	fl.BoolVar(&f.faults, "faults", false, "let scenarios delay and drop what is sent to its nodes and pods")
 	fl.BoolVar(&f.detach, "detach", false, "return once the cluster is up")
 	return cmd
 }
@@ -123,6 +126,13 @@ func (f *upFlags) spawn(ctx context.Context, e *env) (s *cluster.Spawned, done f
 		return nil, nil, err
 	}
 	f.data = dir
+	if f.faults {
+		if f.control, err = os.MkdirTemp("", "etlbench-link-"); err != nil { // short: the path of a socket has to be
+			return nil, nil, errors.Join(err, remove())
+		}
+		data := remove
+		remove = func() error { return errors.Join(data(), os.RemoveAll(f.control)) }
+	}
 	if err := f.runtimes.check(ctx); err != nil {
 		return nil, nil, errors.Join(err, remove())
 	}
@@ -138,10 +148,14 @@ func (f *upFlags) spawn(ctx context.Context, e *env) (s *cluster.Spawned, done f
 	if f.link > 0 {
 		args = append(args, "--link", f.link.String())
 	}
+	var vars []string
+	if f.control != "" {
+		vars = []string{link.EnvControl + "=" + f.control}
+	}
 	ctx, cancel := context.WithTimeout(ctx, spawnTimeout)
 	defer cancel()
 	s, err = cluster.Spawn(ctx, cluster.SpawnConfig{Exe: e.exe, Proxies: f.proxies, Targets: f.targets,
-		Listen: f.listen, Dir: dir, NodeArgs: args, TargetCPUs: float64(f.cpu) / 100})
+		Listen: f.listen, Dir: dir, NodeArgs: args, Env: vars, TargetCPUs: float64(f.cpu) / 100})
 	if err != nil {
 		return nil, nil, errors.Join(err, remove())
 	}
@@ -176,7 +190,7 @@ func (f *upFlags) foreground(ctx context.Context, e *env) (err error) {
 	}
 	defer func() { err = errors.Join(err, done()) }()
 	st := &clusterState{Name: f.name, URL: s.URL, PID: os.Getpid(), Born: born(os.Getpid()), Started: time.Now(),
-		Sync: f.sync, Data: f.data, Nodes: s.Nodes, Limits: f.limits()}
+		Sync: f.sync, Data: f.data, Nodes: s.Nodes, Limits: f.limits(), Control: f.control}
 	if err := st.save(e); err != nil {
 		return err
 	}
@@ -297,6 +311,9 @@ func (f *upFlags) args() []string {
 	}
 	if f.link > 0 {
 		args = append(args, "--target-link", f.link.String())
+	}
+	if f.faults {
+		args = append(args, "--faults")
 	}
 	return append(args, f.runtimes.args()...)
 }

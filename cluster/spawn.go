@@ -30,6 +30,7 @@ type SpawnConfig struct {
 	Listen           string   // of the first proxy, host:port; the others take free ports of the host
 	Dir              string   // a folder and a log for each node below it
 	NodeArgs         []string // more arguments of every target
+	Env              []string // more of every node's environment
 	// TargetCPUs is what every target may use together with its pods, in CPUs,
 	// cgroup.MinCPUs or more; 0: no limit.
 	TargetCPUs float64
@@ -66,7 +67,7 @@ type Spawned struct {
 // last. The caller stops it.
 func Spawn(ctx context.Context, cfg SpawnConfig) (*Spawned, error) {
 	s := &Spawned{cfg: cfg, died: make(chan *NodeProcess, cfg.Proxies+cfg.Targets), stop: make(chan struct{})}
-	s.env = append(os.Environ(), EnvSecret+"="+rand.Text())
+	s.env = append(append(os.Environ(), EnvSecret+"="+rand.Text()), cfg.Env...)
 	if err := s.startAll(ctx); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}

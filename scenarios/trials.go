@@ -90,9 +90,13 @@ type Fault struct {
 	// is one CPU), of each node or pod.
 	Throttle string  `yaml:"throttle,omitempty"`
 	CPU      Percent `yaml:"cpu,omitempty"`
-	// Delay is added to what is sent to the component On.
+	// Delay is added to what is sent to the component On: to each request on a
+	// connection that it accepts, also those of clients that hpull sends to a
+	// transformer. Of a cluster that runs already only with up --faults. The same
+	// holds for Drop.
 	Delay Duration `yaml:"delay,omitempty"`
-	// Drop is the share of packets to the component On that are lost.
+	// Drop is the share of packets to the component On that are lost, up to
+	// 100%: a request waits until they are sent again, 200 ms or more.
 	Drop Percent `yaml:"drop,omitempty"`
 	On   string  `yaml:"on,omitempty"` // of Delay and Drop
 	// For is how long it lasts; not of Kill. Default 0s: to the arm's end.

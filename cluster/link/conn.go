@@ -17,6 +17,7 @@ type conn struct {
 	link    *Link
 	in, out *deadline
 	closed  atomic.Bool
+	delayed atomic.Bool // what comes in belongs to a burst that was
 }
 
 func newConn(c *net.TCPConn, l *Link) *conn {
@@ -27,7 +28,11 @@ func newConn(c *net.TCPConn, l *Link) *conn {
 // ends the wait for the link are given away at once, and held against the link.
 func (c *conn) Read(p []byte) (int, error) {
 	b := &c.link.in
+	waited := c.link.bad.Load() != nil && c.waiting()
 	n, err := c.TCPConn.Read(p[:min(len(p), b.chunk())])
+	if bad := c.link.bad.Load(); bad != nil && n > 0 {
+		c.suffer(bad, n, waited)
+	}
 	if n > 0 && !b.take(n, c.in.past()) {
 		b.force(n)
 	}
@@ -36,6 +41,7 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // Write writes chunk by chunk.
 func (c *conn) Write(p []byte) (written int, err error) {
+	c.delayed.Store(false)
 	for len(p) > 0 && err == nil {
 		var n int
 		chunk := p[:min(len(p), c.link.out.chunk())]
@@ -54,6 +60,7 @@ func (c *conn) ReadFrom(r io.Reader) (sent int64, err error) {
 	if _, file := readerOf(whole).(*os.File); !ok || !file {
 		return io.Copy(struct{ io.Writer }{c}, r)
 	}
+	c.delayed.Store(false)
 	for whole.N > 0 {
 		part := &io.LimitedReader{R: whole.R, N: min(whole.N, int64(c.link.out.chunk()))}
 		if err = c.pass(int(part.N)); err != nil {

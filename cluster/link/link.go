@@ -1,5 +1,6 @@
 // Package link emulates a network link of limited bandwidth: connections that
-// a wrapped listener accepts share it, in each direction by itself. It is no
+// a wrapped listener accepts share it, in each direction by itself. While it runs
+// it can be impaired: delays and losses of what comes in. It is no
 // model of a network: there are no packets, and what the kernel's socket
 // buffers hold has passed it already.
 package link
@@ -7,6 +8,7 @@ package link
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +16,9 @@ import (
 // called concurrently, and while connections use it.
 type Link struct {
 	in, out bucket
+	bad     atomic.Pointer[impairment] // nil: it is good
+	mu      sync.Mutex                 // guards by
+	by      []*Impairment              // what makes it bad
 }
 
 // New makes a link that lets through bytesPerSecond each way; 0 is no limit.

@@ -53,8 +53,10 @@ type ProcessConfig struct {
 	// error that names what there is.
 	Code func(Spec) (Image, error)
 	Shim []string // argv in front of a PerObject pod's command
-	Node string   // Info.Node
-	Log  *slog.Logger
+	// PassEnv names variables of this process's environment that pods get, too.
+	PassEnv []string
+	Node    string // Info.Node
+	Log     *slog.Logger
 }
 
 // Process is the Runtime whose pods are local processes, each in a process
@@ -115,7 +117,7 @@ func (r *Process) launch(s Spec) (*processPod, error) {
 		return nil, err
 	}
 	dir := filepath.Join(r.cfg.Dir, s.Name)
-	env := podEnv(img, s, dir, port)
+	env := podEnv(img, s, dir, port, r.cfg.PassEnv)
 	argv := s.argv(img, env)
 	if s.PerObject {
 		argv = append(append([]string{}, r.cfg.Shim...), argv...)
@@ -195,9 +197,9 @@ func (r *Process) image(s *Spec) (Image, error) {
 
 // podEnv is all that a pod sees: nothing of this process's own environment
 // but what a program cannot do without.
-func podEnv(img Image, s Spec, dir string, port int) map[string]string {
+func podEnv(img Image, s Spec, dir string, port int, pass []string) map[string]string {
 	env := map[string]string{"HOME": dir, "PATH": os.Getenv("PATH")}
-	for _, name := range []string{"TMPDIR", "LANG", "SSL_CERT_FILE"} {
+	for _, name := range append([]string{"TMPDIR", "LANG", "SSL_CERT_FILE"}, pass...) {
 		if v, ok := os.LookupEnv(name); ok {
 			env[name] = v
 		}
