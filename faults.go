@@ -102,7 +102,7 @@ func (i *injector) impair(f loader.Fault, victims []victim) (undo func(context.C
 
 // kill kills victims. Nodes are started again by who looks after the cluster.
 func (i *injector) kill(f loader.Fault, victims []victim, in *loader.Injected) error {
-	in.How = "SIGKILL"
+	in.How, in.At = "SIGKILL", time.Now()
 	for _, v := range victims {
 		if f.Kill != results.ComponentTransformer {
 			i.where.kills.expect(v.node.PID)

@@ -22,7 +22,8 @@ type Fault struct {
 
 // Injected is a fault that has happened.
 type Injected struct {
-	Against []string // what it befell, in words: "target tgt00002"
+	At      time.Time // when, where that is known better than by the call; else zero
+	Against []string  // what it befell, in words: "target tgt00002"
 	// Targets are the IDs of those whose requests cannot do without what it
 	// befell; nil: of all.
 	Targets []string

@@ -47,6 +47,9 @@ func (l *faultLog) happened(e *faultEntry, in *Injected, targets []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e.Against, e.How, e.landed = in.Against, in.How, time.Now()
+	if in.At.After(e.At) { // what it befalls has to be looked for
+		e.At = in.At
+	}
 	e.targets = make([]bool, len(targets))
 	for i, id := range targets {
 		e.targets[i] = in.Targets == nil || slices.Contains(in.Targets, id)

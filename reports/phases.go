@@ -106,11 +106,16 @@ func slowestJob(samples []results.Sample, row results.Row) *results.Sample {
 	return slow
 }
 
-// events lists faults, and why a run ended early.
+// events lists faults of arms that have no table of them, and why a run ended
+// early.
 func (r *Report) events() {
 	r.Events = Table{Title: "What happened meanwhile", Left: 2, Columns: []string{"what", "arm", "second of the run", "block"}}
+	tabled := map[string]bool{}
+	for _, f := range r.Judgement.Faults {
+		tabled[f.Arm] = true
+	}
 	for _, e := range r.Run.Events {
-		if e.Kind == results.EventFault || e.Kind == results.EventStop {
+		if e.Kind == results.EventFault && !tabled[e.Arm] || e.Kind == results.EventStop {
 			second := e.At.Sub(r.Run.Summary.Started).Seconds()
 			r.Events.add("", clean(e.Kind+": "+e.Text), clean(e.Arm), number(second), fmt.Sprint(e.Block))
 		}
