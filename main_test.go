@@ -124,18 +124,21 @@ func checkSummary(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// gotOver does not ask when: a killed node that comes back late, on a busy
+// machine, is waited for behind the arm's time.
 func gotOver(s *results.Summary, r *results.Row) bool {
-	errs, faults := r.Errors, 0
+	errs, kinds := r.Errors, map[string]int{}
 	for _, f := range s.Faults {
-		if f.Arm == r.Name {
-			faults++
-			errs -= f.Errored()
-			if f.Failed != "" || f.FirstGoodS == nil || f.Kind == results.FaultKill && f.Lost() == 0 {
-				return false
-			}
+		if f.Arm != r.Name {
+			continue
+		}
+		kinds[f.Kind]++
+		errs -= f.Errored()
+		if f.Failed != "" || f.Kind == results.FaultKill && f.Lost() == 0 {
+			return false
 		}
 	}
-	return errs == 0 && faults == 4
+	return errs == 0 && kinds[results.FaultKill] == 2 && kinds[results.FaultThrottle] == 1 && kinds[results.FaultDelay] == 1
 }
 
 // nothingRuns checks that no process is left of this script's clusters, nodes

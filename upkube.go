@@ -51,7 +51,7 @@ const defaultNamespace = "etlbench"
 
 // flagsOf are the flags of up that go with only some values of --on.
 var flagsOf = map[string][]string{
-	"listen": {onLocal}, "data": {onLocal}, "images": {onLocal}, "runtime": {onLocal}, "target-link": {onLocal}, "detach": {onLocal},
+	"listen": {onLocal}, "data": {onLocal}, "images": {onLocal}, "runtime": {onLocal}, "target-link": {onLocal}, "faults": {onLocal}, "detach": {onLocal},
 	"namespace": {onKube}, "image": {onKube}, "kubeconfig": {onKube}, "context": {onKube}, "dry-run": {onKube}, "output": {onKube},
 	"node-image": {onKind}, "keep": {onKind, onKube}, "python-image": {onKind, onKube}, "storage-class": {onKind, onKube},
 }

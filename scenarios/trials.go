@@ -78,7 +78,8 @@ func Components() []string { return []string{"client", "proxy", "target", "trans
 
 // Fault is something that goes wrong on purpose, on a cluster whose processes run
 // on this machine. Exactly one of Kill, Throttle, Delay and Drop is given. What it
-// costs is told of inline arms; a job that it aborts is an error.
+// costs is told of inline arms; a job that it aborts is an error. None with arms.mode
+// init.
 type Fault struct {
 	// At is the moment from the start of an arm's measured time, in every
 	// block.

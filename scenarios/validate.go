@@ -54,6 +54,9 @@ func (s *Scenario) problems() []Problem {
 	c.within("collect.interval", s.Collect.Interval, Duration(100e6), Duration(60e9))
 	c.sampling("collect.phases", s.Collect.Phases, SampleAll, "sample 1%", SampleOff)
 	c.faults(s.Faults)
+	if len(s.Faults) > 0 && slices.Contains(s.Arms.Mode, ModeInit) {
+		c.add("faults", "do not go with arms.mode init (measure cold starts by themselves)")
+	}
 	c.gates(s.Gates)
 	c.words("outputs", s.Outputs, "text", "json", "md", "csv", "html", "hlog", "hgrm", "bench")
 	return c
