@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"strconv"
@@ -28,11 +31,30 @@ func environment(ctx context.Context, e *env, data string, choices python.Runtim
 	if kb, err := strconv.ParseInt(strings.TrimSuffix(procField("/proc/meminfo", "MemTotal"), " kB"), 10, 64); err == nil {
 		m.MemoryB = kb << 10
 	}
+	m.Binary = ownDigest()
 	if py, err := e.python3(ctx, choices); err == nil {
 		m.Python = py.String()
 	}
 	m.CPUQuota, m.MemoryLimitB = loader.Limits()
 	return m
+}
+
+// ownDigest identifies the program that runs, "" when its file cannot be read.
+func ownDigest() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return ""
+	}
+	return fmt.Sprintf("sha256:%x", h.Sum(nil))
 }
 
 // procField is the value of the first "name : value" line of a file.

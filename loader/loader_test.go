@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -835,4 +836,29 @@ func TestGateEndsTheRun(t *testing.T) {
 			h.requireClean(t)
 		})
 	}
+}
+
+// TestDatasetDigest: it is that of names and contents, whoever filled the bucket.
+func TestDatasetDigest(t *testing.T) {
+	digest := func(change func(*harness)) string {
+		h := newHarness(t, some(6))
+		h.Scenario.Phases.Warmup = 0
+		h.Scenario.Load.Mix = map[string]int{"get": 1}
+		change(h)
+		s, _ := h.run()
+		return s.Dataset.Digest
+	}
+	first := digest(func(*harness) {})
+	require.Regexp(t, "^xxh64:[0-9a-f]{16}$", first)
+	require.Equal(t, first, digest(func(h *harness) {
+		h.buckets["src"] = map[string][]byte{}
+		for name, content := range h.Data.(bytesSet) {
+			h.buckets["src"][name] = []byte(content)
+		}
+	}), "filled before")
+	require.NotEqual(t, first, digest(func(h *harness) {
+		data := maps.Clone(h.Data.(bytesSet))
+		data["obj-03"] = strings.ToUpper(data["obj-03"][:1]) + "!" + data["obj-03"][2:]
+		h.Data = data
+	}))
 }

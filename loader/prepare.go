@@ -211,7 +211,19 @@ func (r *run) fill(ctx context.Context) error {
 		r.note("The cluster told no XXH64 checksums: stored objects were not compared with what was sent.")
 	}
 	r.expect[none] = sums
+	if err == nil {
+		r.fingerprint(sums)
+	}
 	return err
+}
+
+// fingerprint tells the names and contents of the data set from any other's.
+func (r *run) fingerprint(contents []expected) {
+	h := xxhash.New()
+	for i, o := range r.objects {
+		fmt.Fprintf(h, "%q %d %016x\n", o.name, o.size, contents[i].Sum)
+	}
+	r.summary.Dataset.Digest = fmt.Sprintf("xxh64:%016x", h.Sum64())
 }
 
 // each calls fn for 0 … n-1 from several goroutines, each with a driver of
@@ -273,6 +285,7 @@ func (r *run) expectations(ctx context.Context, plain bool) error {
 		if err := r.expectation(ctx, none, sum); err != nil {
 			return err
 		}
+		r.fingerprint(r.expect[none])
 	}
 	for _, a := range r.arms {
 		if r.expect[a.Transform] != nil || a.Transform == none {

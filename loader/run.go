@@ -221,7 +221,7 @@ func (r *run) finish(interrupted bool) *results.Summary {
 		s.Gates = append(s.Gates, results.Gate{On: g.On, Is: g.Is})
 	}
 	s.Rows = r.rows()
-	s.Dataset = results.Dataset{Source: r.Data.Describe()}
+	s.Dataset.Source = r.Data.Describe()
 	for _, o := range r.Data.Objects() {
 		s.Dataset.Objects++
 		s.Dataset.Bytes += o.Size

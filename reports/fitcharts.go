@@ -2,7 +2,10 @@ package reports
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot/plotter"
@@ -185,6 +188,53 @@ func (a *artist) forest(metric string) *chart {
 	c.plot.X.Min, c.plot.X.Max = c.plot.X.Min-margin, c.plot.X.Max+margin
 	c.plot.Y.Min, c.plot.Y.Max = bottom, top
 	return c
+}
+
+// paired is, of arms with the same base, by how much a metric differs from the
+// base's in each block: what a forest is made from. nil with fewer than two
+// blocks.
+func (a *artist) paired(metric, base, op string) *chart {
+	c := &chart{plot: newPlot("block", "change in %"), columns: []string{"arm", "block", "change %"},
+		title:   fmt.Sprintf("Change of %s by block, against %s", metric, clean(joined(base, op))),
+		caption: "One mark for each block, against the base of the same block: intervals are made of these."}
+	of := a.perBlock(base, op, metric)
+	var zero plotter.XYs
+	for _, x := range a.r.Judgement.Comparison.Contrasts {
+		if x.Metric != metric || x.Base != base || x.Op != op || x.ChangePct == nil || len(c.legend) == paletteSize {
+			continue
+		}
+		other := a.perBlock(x.Other, op, metric)
+		l := line{color: len(c.legend)}
+		for _, block := range slices.Sorted(maps.Keys(other)) {
+			if from, ok := of[block]; ok && from > 0 {
+				change := 100 * (other[block]/from - 1)
+				l.points = append(l.points, plotter.XY{X: float64(block), Y: change})
+				c.rows = append(c.rows, []string{clean(x.Other), strconv.Itoa(block), number(change)})
+			}
+		}
+		if len(l.points) < 2 || addMarks(c.plot, l) != nil {
+			return nil
+		}
+		c.legend = append(c.legend, numbered(l.color, clean(x.Other)))
+		zero = plotter.XYs{{X: c.plot.X.Min}, {X: c.plot.X.Max}}
+	}
+	if zero == nil || addLine(c.plot, line{color: warmupToken, dashed: true, points: zero}) != nil {
+		return nil
+	}
+	c.plot.X.Min, c.plot.X.Max = c.plot.X.Min-0.5, c.plot.X.Max+0.5
+	return c
+}
+
+// perBlock is a number of an arm's operation, by block, of complete samples.
+func (a *artist) perBlock(arm, op, name string) map[int]float64 {
+	out := map[int]float64{}
+	for i := range a.r.Run.Summary.Samples {
+		s := &a.r.Run.Summary.Samples[i]
+		if v, ok := s.Value(name); ok && s.Arm == arm && s.Op == op && !s.Partial {
+			out[s.Block] = v
+		}
+	}
+	return out
 }
 
 // verdictColor is a place in the palette whose mark tells verdicts apart, too.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/etlbench/etlbench/reports/judge"
 	"github.com/etlbench/etlbench/reports/results"
+	"github.com/etlbench/etlbench/reports/stats"
 )
 
 func TestNumber(t *testing.T) {
@@ -80,4 +81,10 @@ func TestLongTablesAreCut(t *testing.T) {
 	require.Equal(t, maxPageRows, n)
 	require.Equal(t, []string{"note", "10 rows more are in report.json."}, cut.Notes)
 	require.Equal(t, []string{"note"}, long.Notes, "the report keeps its own")
+}
+
+func TestCrossoverInKiB(t *testing.T) {
+	at := stats.Interval{Estimate: 96.0 / 1024, Low: 80.0 / 1024, High: 128.0 / 1024, Level: 0.95}
+	require.Equal(t, "CPU time: below 96.0 [80.0, 128] KiB io costs less, above it hpull",
+		crossing("hpull", "io", "CPU time", stats.Crossover{MiB: at}))
 }

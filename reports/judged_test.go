@@ -397,6 +397,33 @@ func TestScalingAndCosts(t *testing.T) {
 	r = made(t, bySize())
 	require.Equal(t, []string{"echo hpush inline", "service time", "1.00 [1.00, 1.00] ms", "8.00 [8.00, 8.00] ms", "0 %"}, r.Costs.Groups[0].Rows[0])
 	require.Contains(t, r.Crossovers[0], "service time: below 1.00 [1.00, 1.00] MiB echo hpush inline costs less, above it echo io inline")
+
+	p := bySize()
+	for i := range p.Arms {
+		if p.Arms[i].Comm == "io" {
+			p.Arms[i].Transform = "md5"
+		}
+	}
+	require.Empty(t, made(t, p).Crossovers, "of another transform")
+}
+
+func TestReproduceTellsRunsApart(t *testing.T) {
+	r := made(t, fourWay())
+	r.Run.Env.Binary, r.Run.Summary.Dataset.Digest = "sha256:aa", "xxh64:bb"
+	r.Run.Scenario = []byte("x")
+	md := drawn(t, reports.WriteMarkdown, r)
+	_, md, _ = strings.Cut(md, "## Reproduce")
+	for _, want := range []string{"scenario: sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881", "binary: sha256:aa", "data set: xxh64:bb"} {
+		require.Contains(t, md, want)
+	}
+}
+
+func TestPairedDifferencesAreDrawn(t *testing.T) {
+	page := drawn(t, reports.WriteHTML, made(t, fourWay()))
+	_, page, found := strings.Cut(page, "Change of p99 by block, against hpush")
+	require.True(t, found)
+	data, _, _ := strings.Cut(page, "</table>")
+	require.Equal(t, 3*10, strings.Count(data, "<td>hp")+strings.Count(data, "<td>hrev")+strings.Count(data, "<td>io"), "three arms, ten blocks")
 }
 
 func TestPhasesAddUp(t *testing.T) {

@@ -104,5 +104,12 @@ func (a *artist) comparisonFigures() []figure {
 	for _, metric := range []string{"p99", "p50", "mib/s", "ops/s", "cpu-s/gib", "cpu-us/op"} {
 		figures = a.add(figures, a.forest(metric))
 	}
+	drawn := map[[2]string]bool{}
+	for _, x := range a.r.Judgement.Comparison.Contrasts {
+		if base := [2]string{x.Base, x.Op}; !drawn[base] {
+			drawn[base] = true
+			figures = a.add(figures, a.paired("p99", x.Base, x.Op))
+		}
+	}
 	return append(figures, a.eachGroup(a.byBlock("p99", "ms", "p99 by block: "))...)
 }

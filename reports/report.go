@@ -9,6 +9,7 @@
 package reports
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -496,7 +497,8 @@ func quoted(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// environment lists env.json, leaving out what is not known.
+// environment tells one reproduction from another: digests of what was run, and
+// env.json, leaving out what is not known.
 func (r *Report) environment() []Fact {
 	e := r.Run.Env
 	memory := ""
@@ -505,7 +507,10 @@ func (r *Report) environment() []Fact {
 	}
 	var facts []Fact
 	for _, f := range []Fact{
+		{"scenario", fmt.Sprintf("sha256:%x", sha256.Sum256(r.Run.Scenario))},
+		{"data set", r.Run.Summary.Dataset.Digest},
 		{"etlbench", e.Version},
+		{"binary", e.Binary},
 		{"Go", e.Go},
 		{"system", strings.Trim(e.OS+"/"+e.Arch, "/")},
 		{"kernel", e.Kernel},

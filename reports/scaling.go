@@ -74,6 +74,7 @@ type sizeFit struct {
 	title, kind, unit string // kind: "service time" or "CPU time"
 	classes           []stats.SizeClass
 	line              stats.Line
+	row               results.Row // of the smallest
 }
 
 // sizeCrossing is where one arm overtakes another.
@@ -163,7 +164,6 @@ func (r *Report) costs() {
 		Columns: []string{"", "of", "fixed [95 % CI]", "per MiB [95 % CI]", "off by at most"}}
 	titles, groups := r.factorOf(func(a *results.Arm) { a.Size = "" }, sizeOf)
 	for _, kind := range []struct{ name, number, unit string }{{"service time", "service.mean", "ms"}, {"CPU time", "cpu-us/op", "µs"}} {
-		var first []stats.SizeClass
 		for i, lines := range groups {
 			if lines[0].Row.Size == "" {
 				continue
@@ -178,15 +178,36 @@ func (r *Report) costs() {
 				continue
 			}
 			r.Costs.add("", titles[i], kind.name, interval(line.Fixed)+" "+kind.unit, interval(line.PerMiB)+" "+kind.unit, fmt.Sprintf("%.0f %%", 100*line.Misfit))
-			r.fits = append(r.fits, sizeFit{titles[i], kind.name, kind.unit, classes, line})
-			if first == nil {
-				first = classes
-			} else if c, err := stats.Cross(first, classes, r.options()); err == nil {
-				r.Crossovers = append(r.Crossovers, crossing(titles[0], titles[i], kind.name, c))
-				r.crossings = append(r.crossings, sizeCrossing{kind.name, c})
-			}
+			r.fits = append(r.fits, sizeFit{titles[i], kind.name, kind.unit, classes, line, lines[0].Row})
 		}
 	}
+	r.crossovers()
+}
+
+// crossovers tells where the communication types of a transform cost the same:
+// of each two of them.
+func (r *Report) crossovers() {
+	for i, first := range r.fits {
+		for _, second := range r.fits[i+1:] {
+			if first.kind != second.kind || !onlyComm(first.row, second.row) {
+				continue
+			}
+			c, err := stats.Cross(first.classes, second.classes, r.options())
+			if err != nil {
+				continue
+			}
+			r.Crossovers = append(r.Crossovers, crossing(first.title, second.title, first.kind, c))
+			r.crossings = append(r.crossings, sizeCrossing{first.kind, c})
+		}
+	}
+}
+
+// onlyComm is true of arms that differ in the communication type alone, and
+// maybe in size.
+func onlyComm(a, b results.Row) bool {
+	x, y := keyOf(a), keyOf(b)
+	x.Comm, x.Size, y.Comm, y.Size = "", "", "", ""
+	return x == y && a.Comm != b.Comm
 }
 
 func (r *Report) classes(lines []Line, name string) []stats.SizeClass {
@@ -209,5 +230,14 @@ func crossing(first, second, what string, c stats.Crossover) string {
 	if !c.FirstBelow {
 		low, high = second, first
 	}
-	return fmt.Sprintf("%s: below %s MiB %s costs less, above it %s", what, interval(c.MiB), low, high)
+	return fmt.Sprintf("%s: below %s %s costs less, above it %s", what, sizes(c.MiB), low, high)
+}
+
+// sizes is an interval of sizes in MiB, in the unit that people say.
+func sizes(i stats.Interval) string {
+	if i.Estimate >= 0.9995 { // which is printed as 1
+		return interval(i) + " MiB"
+	}
+	i.Estimate, i.Low, i.High = i.Estimate*1024, i.Low*1024, i.High*1024
+	return interval(i) + " KiB"
 }

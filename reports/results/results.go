@@ -293,6 +293,9 @@ type Dataset struct {
 	Source  string `json:"source"` // one line, such as "TAR shards of 24 photographs"
 	Objects int    `json:"objects"`
 	Bytes   int64  `json:"bytes"`
+	// Digest is the same for the same names and contents, "xxh64:…"; "" when the
+	// contents were not read.
+	Digest string `json:"digest,omitempty"`
 }
 
 // Trials says how often and in which order arms were measured.
@@ -517,6 +520,7 @@ type ErrorClass struct {
 // Env is env.json: the machine and the build that made the numbers.
 type Env struct {
 	Version  string `json:"version"` // of etlbench
+	Binary   string `json:"binary"`  // digest of its file, "sha256:…"; "" when it cannot be read
 	Go       string `json:"go"`
 	OS       string `json:"os"`
 	Arch     string `json:"arch"`

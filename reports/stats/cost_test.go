@@ -161,3 +161,19 @@ func TestCrossSharesBlocks(t *testing.T) {
 	require.InDelta(t, 4, x.MiB.Low, 1e-6)
 	require.InDelta(t, 4, x.MiB.High, 1e-6)
 }
+
+// TestNothingFixed: what costs nothing per request is told to cost 0, not what
+// rounding makes of it.
+func TestNothingFixed(t *testing.T) {
+	for _, per := range []float64{8, 0.3, 1.0 / 3, 17.7} {
+		var classes []stats.SizeClass
+		for _, mib := range []float64{0.1, 0.3, 1.1, 7} {
+			classes = append(classes, stats.SizeClass{MiB: mib, Costs: []float64{per * mib, per * mib}})
+		}
+		l, err := stats.FitLine(classes, stats.Options{})
+		require.NoError(t, err)
+		require.Empty(t, l.NoFit)
+		require.Zero(t, l.Fixed.Estimate)
+		require.InEpsilon(t, per, l.PerMiB.Estimate, 1e-9)
+	}
+}

@@ -11,6 +11,10 @@ import (
 // not that of the data.
 const maxMisfit = 0.3
 
+// residue is the part of every value below which a term is what rounding left,
+// and no part of the model.
+const residue = 1e-9
+
 // fit is a model of y from terms: Σ c_j x_j.
 type fit struct {
 	c              []float64 // no less than 0
@@ -73,6 +77,9 @@ func solve(terms [][]float64, y []float64, set int) (fit, bool) {
 	}
 	f := fit{c: make([]float64, len(terms[0]))}
 	for k, j := range columns {
+		if math.Abs(solution.AtVec(k)) < residue {
+			continue
+		}
 		if f.c[j] = solution.AtVec(k) / scale[k]; !(f.c[j] >= 0 && f.c[j] <= math.MaxFloat64) {
 			return fit{}, false
 		}
