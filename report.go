@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,6 +56,7 @@ func reportCmd(e *env) *cobra.Command {
 				}
 				return fail(bundle(args[0], file))
 			}
+			frugal()
 			for _, dir := range args {
 				if err := printOne(e.out, dir, format, arm, o); err != nil {
 					return fail(err)
@@ -100,6 +102,10 @@ func (s *share) Set(text string) error {
 	*s = share(v / 100)
 	return nil
 }
+
+// frugal has the garbage collector keep memory well below the 256 MiB that a
+// report may take: of many arms much is thrown away on the way.
+func frugal() { debug.SetMemoryLimit(160 << 20) }
 
 func printOne(w io.Writer, dir, format, arm string, o judge.Options) error {
 	if reports.IsSweep(dir) {
@@ -167,6 +173,7 @@ func compareCmd(e *env) *cobra.Command {
 			if gate != "unsure" && gate != "slower" {
 				return fmt.Errorf("--gate %q: must be slower or unsure", gate)
 			}
+			frugal()
 			var runs []*judge.Evidence
 			for _, dir := range args {
 				run, err := judge.Read(dir)
@@ -207,6 +214,7 @@ func explainCmd(e *env) *cobra.Command {
 		Example: "  etlbench explain runs/20261122-demo md5:hpush.p99",
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
+			frugal()
 			r, err := reports.Read(args[0], judge.Options{})
 			if err != nil {
 				return fail(err)
