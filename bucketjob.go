@@ -183,12 +183,22 @@ func (j *bucketJob) outcome(r *remote, v *jobView) error {
 	return hint(v.err(), r.try("etl errors "+j.etl+" "+v.ID))
 }
 
+// flags adds those of every job that writes.
+func (j *bucketJob) flags(r *remote, cmd *cobra.Command) *cobra.Command {
+	j.selection(cmd)
+	j.writing(cmd)
+	r.outputFlag(cmd)
+	return cmd
+}
+
+// intoBucket is how the descriptions of jobs that write end.
+const intoBucket = ", which is made if it is\nnot there. Without --wait the job's id is printed at once.\n\n" +
+	"-o json prints {id}; with --wait or --dry-run " + jobJSON + "."
+
 func etlBucketCmd(r *remote) *cobra.Command {
 	var j bucketJob
 	cmd := &cobra.Command{Use: "bucket NAME SOURCE DESTINATION", Short: "transform a bucket into another one", Args: count(3, 3),
-		Long: "Starts a job that transforms all objects of a bucket, or some, into another bucket, which is made if it is\n" +
-			"not there. Without --wait the job's id is printed at once.\n\n" +
-			"-o json prints {id}; with --wait or --dry-run " + jobJSON + ".",
+		Long: "Starts a job that transforms all objects of a bucket, or some, into another bucket" + intoBucket,
 		Example: "  etlbench etl bucket etl-md5 ais://src ais://dst --wait\n" +
 			"  etlbench etl bucket etl-md5 src dst --template 'shard-{001..100}.tar' --ext tar:md5",
 		ValidArgsFunction: r.complete(etlNames),
@@ -199,27 +209,19 @@ func etlBucketCmd(r *remote) *cobra.Command {
 			j.etl = args[0]
 			return j.run(ctx, r, args[1], args[2])
 		})}
-	j.selection(cmd)
 	j.transforming(cmd)
-	j.writing(cmd)
-	r.outputFlag(cmd)
-	return cmd
+	return j.flags(r, cmd)
 }
 
 func bucketCpCmd(r *remote) *cobra.Command {
 	var j bucketJob
 	cmd := &cobra.Command{Use: "cp SOURCE DESTINATION", Short: "copy a bucket", Args: count(2, 2),
-		Long: "Starts a job that copies all objects of a bucket, or some, into another bucket, which is made if it is not\n" +
-			"there. Without --wait the job's id is printed at once.\n\n" +
-			"-o json prints {id}; with --wait or --dry-run " + jobJSON + ".",
+		Long:              "Starts a job that copies all objects of a bucket, or some, into another bucket" + intoBucket,
 		ValidArgsFunction: r.complete(bucketNames),
 		RunE: r.do(func(ctx context.Context, args []string) error {
 			return j.run(ctx, r, args[0], args[1])
 		})}
-	j.selection(cmd)
-	j.writing(cmd)
-	r.outputFlag(cmd)
-	return cmd
+	return j.flags(r, cmd)
 }
 
 // inspection is "etl inspect -o json".

@@ -255,24 +255,11 @@ type podHealth struct {
 }
 
 func etlHealthCmd(r *remote) *cobra.Command {
-	cmd := &cobra.Command{Use: "health NAME", Short: "tell how each pod of an ETL is", Args: count(1, 1),
-		Long:              "Tells how each pod of an ETL is.\n\n-o json prints an array of {target, status}.",
-		ValidArgsFunction: r.complete(etlNames),
-		RunE: r.onETL(func(ctx context.Context, c *api.Client, args []string) error {
-			list, err := c.ETLHealth(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			pods := []podHealth{}
-			t := newTable(r.e.out, "target", "status")
-			for _, l := range list {
-				pods = append(pods, podHealth{l.TargetID, l.Status})
-				t.AppendRow([]any{shown(l.TargetID), shown(l.Status)})
-			}
-			return r.print(pods, func() { t.Render() })
-		})}
-	r.outputFlag(cmd)
-	return cmd
+	cmd := &cobra.Command{Use: "health NAME", Short: "tell how each pod of an ETL is",
+		Long: "Tells how each pod of an ETL is.\n\n-o json prints an array of {target, status}."}
+	return eachPod(r, cmd, (*api.Client).ETLHealth, []any{"target", "status"}, func(l api.ETLHealth) (podHealth, []any) {
+		return podHealth{l.TargetID, l.Status}, []any{shown(l.TargetID), shown(l.Status)}
+	})
 }
 
 // podMetrics is a line of "etl metrics -o json".
@@ -283,22 +270,31 @@ type podMetrics struct {
 }
 
 func etlMetricsCmd(r *remote) *cobra.Command {
-	cmd := &cobra.Command{Use: "metrics NAME", Short: "tell what each pod of an ETL takes of its machine", Args: count(1, 1),
-		Long:              "Tells what each pod of an ETL takes of its machine.\n\n-o json prints an array of {target, cpu_cores, memory_bytes}.",
-		ValidArgsFunction: r.complete(etlNames),
-		RunE: r.onETL(func(ctx context.Context, c *api.Client, args []string) error {
-			list, err := c.ETLMetrics(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			pods := []podMetrics{}
-			t := newTable(r.e.out, "target", "CPU cores", "memory")
-			for _, l := range list {
-				pods = append(pods, podMetrics{l.TargetID, l.CPU, l.Memory})
-				t.AppendRow([]any{shown(l.TargetID), fmt.Sprintf("%.3f", l.CPU), size(l.Memory)})
-			}
-			return r.print(pods, func() { t.Render() })
-		})}
+	cmd := &cobra.Command{Use: "metrics NAME", Short: "tell what each pod of an ETL takes of its machine",
+		Long: "Tells what each pod of an ETL takes of its machine.\n\n-o json prints an array of {target, cpu_cores, memory_bytes}."}
+	return eachPod(r, cmd, (*api.Client).ETLMetrics, []any{"target", "CPU cores", "memory"}, func(l api.ETLMetrics) (podMetrics, []any) {
+		return podMetrics{l.TargetID, l.CPU, l.Memory}, []any{shown(l.TargetID), fmt.Sprintf("%.3f", l.CPU), size(l.Memory)}
+	})
+}
+
+// eachPod makes cmd show something of each pod of an ETL: ask gets it, and line
+// gives its form in JSON and in a table.
+func eachPod[T, J any](r *remote, cmd *cobra.Command, ask func(*api.Client, context.Context, string) ([]T, error), columns []any, line func(T) (J, []any)) *cobra.Command {
+	cmd.Args, cmd.ValidArgsFunction = count(1, 1), r.complete(etlNames)
+	cmd.RunE = r.onETL(func(ctx context.Context, c *api.Client, args []string) error {
+		list, err := ask(c, ctx, args[0])
+		if err != nil {
+			return err
+		}
+		pods := []J{}
+		t := newTable(r.e.out, columns...)
+		for _, l := range list {
+			pod, row := line(l)
+			pods = append(pods, pod)
+			t.AppendRow(row)
+		}
+		return r.print(pods, func() { t.Render() })
+	})
 	r.outputFlag(cmd)
 	return cmd
 }

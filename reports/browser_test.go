@@ -22,7 +22,6 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
-	"github.com/etlbench/etlbench/reports"
 	"github.com/etlbench/etlbench/reports/results"
 	"github.com/etlbench/etlbench/reports/runtest"
 )
@@ -79,7 +78,7 @@ func openPage(t *testing.T, plan runtest.Plan) *page {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "run")
 	runtest.Write(t, dir, plan)
-	require.NoError(t, reports.WriteFolder(dir))
+	require.NoError(t, writeFolder(dir))
 	file := filepath.Join(dir, "report.html")
 	info, err := os.Stat(file)
 	require.NoError(t, err)

@@ -18,7 +18,7 @@ const allBlocks = "all"
 
 // WriteCSV writes a header and, of each operation of an arm, one line for all
 // blocks together ("all") and one for each block. Numbers are unrounded, those
-// not told empty. The shares of single targets are in WriteTargetsCSV.
+// not told empty. The shares of single targets are in the JSON.
 func WriteCSV(w io.Writer, r *Report) error {
 	lines := [][]string{append(armColumns(), "block", "partial", "samples", "intended", "ops", "errors", "timeouts", "shed", "unsent",
 		"verified_pct", "seconds", "ops_per_s")}
@@ -66,20 +66,6 @@ func csvLine(arm []string, block string, partial bool, samples int, m results.Me
 		line = append(line, cpu, peak)
 	}
 	return line
-}
-
-// WriteTargetsCSV writes a header and one line per row and target.
-func WriteTargetsCSV(w io.Writer, r *Report) error {
-	lines := [][]string{append(armColumns(), "target", "ops", "errors", "mib_per_s", "p50_ms", "p99_ms")}
-	for _, g := range r.Groups {
-		for _, l := range g.Lines {
-			for _, t := range l.Row.Targets {
-				lines = append(lines, append(arm(l.Row), t.ID, whole(t.Ops), whole(t.Errors),
-					exact(t.MiBPerS), orEmpty(t.P50Ms), orEmpty(t.P99Ms)))
-			}
-		}
-	}
-	return csv.NewWriter(w).WriteAll(lines)
 }
 
 func armColumns() []string {

@@ -10,7 +10,7 @@ import (
 	"github.com/etlbench/etlbench/reports/results"
 )
 
-// The files that WriteFolder makes.
+// The files that Report.Write makes.
 const (
 	markdownFile = "report.md"
 	htmlFile     = "report.html"
@@ -29,24 +29,14 @@ func Read(dir string, o judge.Options) (*Report, error) {
 	return Build(e, o)
 }
 
-// WriteFolder reads the run folder dir and writes report.md, report.html,
-// report.csv, report.json and bench.txt into it, of a run with faults also
-// faults.csv, each at once, over those that
-// are there.
-func WriteFolder(dir string) error {
-	r, err := Read(dir, judge.Options{})
-	if err != nil {
-		return err
-	}
-	return r.Write()
-}
-
 type output struct {
 	name  string
 	write func(io.Writer, *Report) error
 }
 
-// Write writes the files of WriteFolder.
+// Write writes report.md, report.html, report.csv, report.json and bench.txt
+// into the run folder, of a run with faults also faults.csv, each at once, over
+// those that are there.
 func (r *Report) Write() error {
 	outs := []output{
 		{markdownFile, WriteMarkdown},

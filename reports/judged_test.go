@@ -490,7 +490,7 @@ func TestMemory(t *testing.T) {
 	}
 	require.NoError(t, w.Finish(s, nil))
 	stop, peak := watch()
-	require.NoError(t, reports.WriteFolder(dir))
+	require.NoError(t, writeFolder(dir))
 	stop()
 	require.Less(t, *peak, uint64(256<<20), "heap in use")
 	t.Logf("peak of the heap: %d MiB", *peak>>20)

@@ -4,7 +4,7 @@
 // its evidence. Everything is drawn from one Report, so that outputs cannot
 // disagree. What it concludes is package judge's: here it gets words and places.
 //
-// Start at Build; WriteFolder does everything for one run folder. The numbers
+// Start at Read, which takes a run folder, and Report.Write. The numbers
 // themselves are described in package results.
 package reports
 
@@ -470,7 +470,7 @@ func howTo(s results.Summary) []string {
 	return lines
 }
 
-// htmlPath is where WriteFolder puts the page.
+// htmlPath is where Write puts the page.
 func (r *Report) htmlPath() string { return filepath.Join(r.Run.Dir, htmlFile) }
 
 // reproduce is the command that runs the same scenario again.

@@ -55,8 +55,6 @@ func everything(a, b []float64) map[string]any {
 	put("warm-up", warmup, err)
 	steady, err := stats.Steady(a)
 	put("steady", steady, err)
-	r, err := stats.Autocorrelation(a)
-	put("autocorrelation", r, err)
 	center, err := stats.Center(a, o)
 	put("center", center, err)
 	spread, err := stats.SpreadOf(a)
@@ -70,7 +68,7 @@ func everything(a, b []float64) map[string]any {
 	put("compare", compared, err)
 	var finite [][]stats.Bar
 	for i := 0; i+4 <= len(a); i += 4 {
-		if bars := stats.Bars(a[i : i+4]); math.Abs(a[i]+a[i+1]+a[i+2]+a[i+3]) <= math.MaxFloat64 {
+		if bars := barsOf(a[i : i+4]); math.Abs(a[i]+a[i+1]+a[i+2]+a[i+3]) <= math.MaxFloat64 {
 			finite = append(finite, bars)
 		}
 	}

@@ -239,3 +239,16 @@ func TestFamilyWiseErrorRate(t *testing.T) {
 		require.LessOrEqual(t, float64(wrong)/families, 0.05, name)
 	}
 }
+
+func TestAutocorrelation(t *testing.T) {
+	for name, c := range map[string]struct {
+		xs   []float64
+		want float64
+	}{
+		"1 to 5: (2 + 0 + 0 + 2)/10": {[]float64{1, 2, 3, 4, 5}, 0.4},
+		"alternating":                {[]float64{1, -1, 1, -1}, -0.75},
+		"all equal":                  {[]float64{2, 2, 2}, 0},
+	} {
+		require.InDelta(t, c.want, lag1(c.xs), 1e-12, name)
+	}
+}

@@ -19,16 +19,6 @@ type Bar struct {
 // maxCount bounds a histogram's sum, so that no resample of it overflows.
 const maxCount = 1 << 40
 
-// Bars are values as bars of a histogram, so that samples and histograms need
-// one function.
-func Bars(values []float64) []Bar {
-	bars := make([]Bar, len(values))
-	for i, v := range values {
-		bars[i] = Bar{v, 1}
-	}
-	return bars
-}
-
 // Needed is how many values a quantile q must rest on to be told: 10 beyond it,
 // 10/(1-q), or 10/q for q below 0.5.
 func Needed(q float64) int64 {

@@ -18,7 +18,7 @@ func TestQuantileOfRanks(t *testing.T) {
 	for _, q := range []float64{0.01, 0.1, 0.5, 0.9, 0.99, 0.999} {
 		for _, times := range []int64{1, 2, 5, 50} {
 			n := stats.Needed(q) * times
-			i, err := stats.Quantile(stats.Bars(series(int(n), func(i int) float64 { return float64(i + 1) })), q, 0.95)
+			i, err := stats.Quantile(barsOf(series(int(n), func(i int) float64 { return float64(i + 1) })), q, 0.95)
 			require.NoError(t, err)
 			require.InDelta(t, q*float64(n), i.Estimate, 1)
 			b := distuv.Binomial{N: float64(n), P: q}
@@ -31,7 +31,7 @@ func TestQuantileOfRanks(t *testing.T) {
 func TestQuantileKnowsThePublishedMedian(t *testing.T) {
 	// Tables of the distribution-free interval of the median: of 20 values,
 	// between the 6th and the 15th (95.86 %).
-	i, err := stats.Quantile(stats.Bars(series(20, func(i int) float64 { return float64(i + 1) })), 0.5, 0.95)
+	i, err := stats.Quantile(barsOf(series(20, func(i int) float64 { return float64(i + 1) })), 0.5, 0.95)
 	require.NoError(t, err)
 	require.Equal(t, stats.Interval{Estimate: 10, Low: 6, High: 15, Level: 0.95}, i)
 }
@@ -48,7 +48,7 @@ func TestQuantileOfBarsIsThatOfValues(t *testing.T) {
 		bars = append(bars, stats.Bar{Value: v, Count: n / 2}, stats.Bar{Value: v, Count: n - n/2})
 	}
 	for _, q := range []float64{0.25, 0.5, 0.99} {
-		want, err := stats.Quantile(stats.Bars(values), q, 0.95)
+		want, err := stats.Quantile(barsOf(values), q, 0.95)
 		require.NoError(t, err)
 		got, err := stats.Quantile(bars, q, 0.95)
 		require.NoError(t, err)
@@ -64,7 +64,7 @@ func TestQuantileCountsWhatNeverEnded(t *testing.T) {
 }
 
 func TestQuantileRefuses(t *testing.T) {
-	some := stats.Bars(make([]float64, 1204))
+	some := barsOf(make([]float64, 1204))
 	for _, c := range []struct {
 		bars     []stats.Bar
 		q, level float64
@@ -93,7 +93,7 @@ func overTime(seed uint64, intervals int, follow, size float64) [][]stats.Bar {
 	out := make([][]stats.Bar, intervals)
 	for i := range out {
 		level = follow*level + size*r.NormFloat64()
-		out[i] = stats.Bars(series(50, func(int) float64 { return 100 + level + r.NormFloat64() }))
+		out[i] = barsOf(series(50, func(int) float64 { return 100 + level + r.NormFloat64() }))
 	}
 	return out
 }
@@ -140,4 +140,13 @@ func TestQuantileOverTimeWithRequestsThatNeverEnded(t *testing.T) {
 	require.True(t, math.IsInf(got.High, 1) && got.Low < 105, "%v", got)
 	_, err = stats.QuantileOverTime(in[20:25], 0.5, stats.Options{})
 	require.EqualError(t, err, "interval over time: n/a (n=5, needs 10)")
+}
+
+// barsOf are values as bars of a histogram.
+func barsOf(values []float64) []stats.Bar {
+	bars := make([]stats.Bar, len(values))
+	for i, v := range values {
+		bars[i] = stats.Bar{Value: v, Count: 1}
+	}
+	return bars
 }

@@ -65,22 +65,10 @@ func Steady(values []float64) (Steadiness, error) {
 	return s, nil
 }
 
-// Autocorrelation is that of lag 1, from -1 to 1, of values in order; 0 when
+// lag1 is the autocorrelation of lag 1, from -1 to 1, of values in order; 0 when
 // they are all equal:
 //
 //	r = Σ (x_i - m)(x_{i+1} - m) / Σ (x_i - m)²
-//
-// It needs 3 values.
-func Autocorrelation(values []float64) (float64, error) {
-	if len(values) < 3 {
-		return 0, &TooFewError{"autocorrelation", int64(len(values)), 3}
-	}
-	if err := usable(values); err != nil {
-		return 0, err
-	}
-	return lag1(values), nil
-}
-
 func lag1(xs []float64) float64 {
 	mean := stat.Mean(xs, nil)
 	products, squares := 0.0, 0.0

@@ -73,20 +73,3 @@ func TestSteadyRefuses(t *testing.T) {
 	_, err = stats.Steady(series(10, func(i int) float64 { return float64(i%2)*2 - 1 }))
 	require.EqualError(t, err, "steadiness: values about 0 have no relative drift")
 }
-
-func TestAutocorrelation(t *testing.T) {
-	for name, c := range map[string]struct {
-		xs   []float64
-		want float64
-	}{
-		"1 to 5: (2 + 0 + 0 + 2)/10": {[]float64{1, 2, 3, 4, 5}, 0.4},
-		"alternating":                {[]float64{1, -1, 1, -1}, -0.75},
-		"all equal":                  {[]float64{2, 2, 2}, 0},
-	} {
-		r, err := stats.Autocorrelation(c.xs)
-		require.NoError(t, err, name)
-		require.InDelta(t, c.want, r, 1e-12, name)
-	}
-	_, err := stats.Autocorrelation([]float64{1, 2})
-	require.EqualError(t, err, "autocorrelation: n/a (n=2, needs 3)")
-}
