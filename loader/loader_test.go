@@ -170,6 +170,9 @@ func TestNothingIsLostBetweenWorkersAndRows(t *testing.T) {
 	h := newHarness(t, some(20))
 	h.Scenario.Arms.Mode = []string{"inline", "offline"}
 	h.Scenario.Load.Mix = map[string]int{"get-etl": 3, "get": 2, "put": 1}
+	// As many operations however slow the machine: each target gets some of each.
+	h.Scenario.Load.Model, h.Scenario.Load.Epochs, h.Scenario.Phases.Measure = scenarios.ModelEpoch, 15, 0
+	h.Scenario.Load.Keys = scenarios.Keys{Dist: scenarios.KeysPermutation}
 	h.fault = func(op, bucket, object string) string {
 		switch {
 		case op == "etl" && object == "obj-03":
