@@ -82,6 +82,12 @@ func TestValidity(t *testing.T) {
 			p.Generator = generator(func(g *results.Generator) { g.InFlightMean = ptr(3.0) })
 		},
 			judge.GeneratorBound, "Little's law", "books"},
+		{"books of a queue that a warm-up left", func(p *runtest.Plan) {
+			for i := range p.Arms {
+				p.Arms[i].Wait, p.Arms[i].Ms = 400, 400
+			}
+			p.Generator = generator(func(g *results.Generator) { g.InFlightMean = ptr(100.0) })
+		}, judge.Valid, "", ""},
 		{"too good", func(p *runtest.Plan) {
 			p.Change = func(s *results.Summary) { s.Calibration = &results.Calibration{OpsPerS: 10} }
 		}, judge.GeneratorBound, "rate over calibration", "more than this generator can make"},

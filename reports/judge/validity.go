@@ -514,10 +514,13 @@ func (x *examined) little() Check {
 		}
 		inFlight = mean
 	}
-	var measured, weighted, longest float64
+	var measured, weighted, longest, waited float64
 	for _, s := range x.series {
 		if s.Row.Service.MeanMs == nil {
 			continue
+		}
+		if d := s.Row.Delay.P99Ms; d != nil {
+			waited = max(waited, *d/1000)
 		}
 		weighted += float64(s.Row.Ops) * *s.Row.Service.MeanMs / 1000
 		measured = max(measured, s.Row.Seconds)
@@ -525,8 +528,10 @@ func (x *examined) little() Check {
 	}
 	var v *float64
 	// Operations that failed are under way, too, but their times are not known;
-	// and the edges of a short time weigh much.
-	short := measured < littleSeconds || longest*20 > measured/float64(max(1, x.samplesTaken())) || x.all.Ops < 1000
+	// the edges of a short time weigh much; and what waits when the measured time
+	// begins is sent in it, but counts as warm-up.
+	block := measured / float64(max(1, x.samplesTaken()))
+	short := measured < littleSeconds || longest*20 > block || waited*50 > block || x.all.Ops < 1000
 	if inFlight != nil && !short && x.all.Errors*100 <= x.all.Ops {
 		mean := time.Duration(weighted / float64(x.all.Ops) * 1e9)
 		if e, err := stats.Little(*inFlight, float64(x.all.Ops)/measured, mean); err == nil {
