@@ -26,7 +26,7 @@ func mergeCmd(e *env) *cobra.Command {
 			if err != nil {
 				return fail(err)
 			}
-			if err := r.Write(); err != nil {
+			if err := writeOutputs(r); err != nil {
 				return fail(err)
 			}
 			return fail(reports.WriteText(e.out, r))

@@ -11,7 +11,9 @@ import (
 
 	"github.com/etlbench/etlbench/reports"
 	"github.com/etlbench/etlbench/reports/judge"
+	"github.com/etlbench/etlbench/reports/results"
 	"github.com/etlbench/etlbench/reports/stats"
+	"github.com/etlbench/etlbench/scenarios"
 )
 
 func reportCmd(e *env) *cobra.Command {
@@ -23,7 +25,8 @@ func reportCmd(e *env) *cobra.Command {
 		{"text", "for the terminal (the default)"}, {"md", "Markdown, for a pull request"}, {"html", "one page"},
 		{"json", "the summary and what follows from it"}, {"csv", "a line for each arm and block"},
 		{"hgrm", "percentile spectrum of HdrHistogram"}, {"bench", "Go benchmark format, for benchstat"},
-		{"all", "write them into the folder anew"},
+		{"prom", "Prometheus' text format"},
+		{"all", "write those of the scenario's outputs into the folder anew"},
 	}
 	chosen := make([]bool, len(formats))
 	cmd := &cobra.Command{
@@ -117,7 +120,9 @@ func printOne(w io.Writer, dir, format, arm string, o judge.Options) error {
 	}
 	switch format {
 	case "all":
-		return r.Write()
+		return writeOutputs(r)
+	case "prom":
+		return reports.WriteProm(w, r)
 	case "hgrm":
 		return reports.WriteHgrm(w, r, arm)
 	case "bench":
@@ -138,6 +143,15 @@ func printSweep(w io.Writer, dir, format string) error {
 		return s.Write()
 	}
 	return s.Print(w, format)
+}
+
+// writeOutputs writes the reports that a run's scenario asks for.
+func writeOutputs(r *reports.Report) error {
+	s, err := scenarios.Parse(results.ScenarioFile, r.Run.Scenario)
+	if err != nil {
+		return err
+	}
+	return r.Write(s.Outputs...)
 }
 
 // printReport prints what run and report have in common. -o json of a run is

@@ -73,6 +73,10 @@ func runCmd(e *env) *cobra.Command {
 func (f *runFlags) named(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.sets, "set", nil, "change the scenario: `KEY=VALUE`, such as load.workers=16; may repeat")
 	cmd.Flags().StringVar(&f.cluster, "cluster", "", "`URL` of a proxy")
+	cmd.Flags().Func("pacer", "how an open loop waits, `sleep|spin`: spin takes a CPU of its own (load.pacer)", func(v string) error {
+		f.sets = append(f.sets, "load.pacer="+v)
+		return nil
+	})
 }
 
 // scenario is the one that a command line names, or that aisloader's flags make.
@@ -119,7 +123,7 @@ func loadScenario(name string, sets []string) (*scenarios.Scenario, error) {
 	if err != nil {
 		return nil, err
 	}
-	return scenarios.ParseWith(name, data, sets)
+	return scenarios.Options{Open: os.ReadFile, Lookup: os.LookupEnv}.Parse(name, data, sets)
 }
 
 // run runs a scenario: on the cluster that applies, with its results in a new
@@ -235,7 +239,7 @@ func (f *runFlags) measure(ctx context.Context, e *env, where *chosen, dir strin
 	}
 	r, werr := reports.Read(dir, judge.Options{})
 	if werr == nil {
-		werr = r.Write()
+		werr = r.Write(c.Scenario.Outputs...)
 	}
 	if r == nil {
 		// What the disk did not take is still here.

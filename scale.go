@@ -231,7 +231,7 @@ func (sc *scaling) one(ctx context.Context, where *chosen, at, repeat int) (err 
 	start := time.Now()
 	r, err := sc.runs.run(ctx, where, st.scenario, run.Folder)
 	if err == nil {
-		err = r.Write()
+		err = r.Write(st.scenario.Outputs...)
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -55,6 +55,13 @@ func scenariosCmd(e *env) *cobra.Command {
 			RunE: func(*cobra.Command, []string) error { return listScenarios(e) },
 		},
 		&cobra.Command{
+			Use: "schema", Short: "print the JSON Schema of a scenario file, for editors", Args: cobra.NoArgs,
+			RunE: func(*cobra.Command, []string) error {
+				_, err := e.out.Write(scenarios.JSONSchema)
+				return fail(err)
+			},
+		},
+		&cobra.Command{
 			Use: "show NAME", Short: "print a built-in scenario, to copy and change", Args: cobra.ExactArgs(1),
 			RunE: func(_ *cobra.Command, args []string) error {
 				data, err := scenarios.Source(args[0])

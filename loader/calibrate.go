@@ -111,7 +111,7 @@ func (c *calibration) drive(workers int, due schedule) (*series, time.Duration, 
 	var first atomic.Pointer[error]
 	l := &load{
 		phases: []phase{warm, measure}, stream: newStream(nullScenario(c.sc), 1, 1), workers: workers, inFlight: c.sc.Load.InFlight,
-		open: due != nil, clock: sharp, issuer: c.issuer,
+		open: due != nil, clock: clockOf(c.sc.Load.Pacer), issuer: c.issuer,
 		failed: func(_ int, _ op, _ int32, err error) { first.CompareAndSwap(nil, &err) },
 	}
 	l.sink = newCollector(l.phases, []string{"null"})

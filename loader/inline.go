@@ -205,7 +205,7 @@ func (r *run) inlineLoad(a *arm, block int) (*inlineLoad, error) {
 	il.load = &load{
 		phases: phases, stream: newStream(r.Scenario, len(shared.objects), block), share: r.share,
 		workers: r.share.part(r.workersOf(a)), inFlight: r.share.part(r.Scenario.Load.InFlight),
-		think: time.Duration(r.Scenario.Load.Think), open: r.Scenario.Load.Model == scenarios.ModelOpen, clock: sharp,
+		think: time.Duration(r.Scenario.Load.Think), open: r.Scenario.Load.Model == scenarios.ModelOpen, clock: clockOf(r.Scenario.Load.Pacer),
 		issuer: func(worker int) issuer {
 			return &client{inlineArm: shared, drv: r.driver(worker, time.Duration(r.Scenario.Load.Timeout))}
 		},

@@ -23,6 +23,7 @@ func TestLive(t *testing.T) {
 			h.Scenario.Load.Mix = map[string]int{"get-etl": 1, "get": 1}
 			if model == "open" {
 				h.Scenario.Load.Model, h.Scenario.Load.Arrival, h.Scenario.Load.Rate, h.Scenario.Load.InFlight = "open", "constant", 200, 8
+				h.Scenario.Load.Pacer = "spin"
 			}
 			var seen []loader.Progress
 			h.Progress = func(p loader.Progress) {
@@ -33,6 +34,7 @@ func TestLive(t *testing.T) {
 			s, err := loader.Run(t.Context(), h.Config)
 			require.NoError(t, err)
 			require.NotEmpty(t, seen)
+			require.Equal(t, h.Scenario.Load.Pacer, s.Load.Pacer)
 			rows := map[string]results.Row{}
 			for _, r := range s.Rows {
 				if r.Op == "get-etl" {

@@ -88,6 +88,21 @@ var sharp = clock{sleep: nanosleep, pin: func() func() {
 	}
 }}
 
+// spinning is how a pacer waits that has a CPU to itself: it never sleeps, so
+// nobody has to wake it.
+var spinning = clock{pin: sharp.pin, sleep: func(d time.Duration) {
+	for began := time.Now(); time.Since(began) < d; {
+	}
+}}
+
+// clockOf is that of a scenario's pacer.
+func clockOf(pacer string) clock {
+	if pacer == scenarios.PacerSpin {
+		return spinning
+	}
+	return sharp
+}
+
 // worker issues one operation after the other.
 type worker struct {
 	*load

@@ -146,7 +146,7 @@ func (r *run) describeLoad() error {
 	}
 	measure := &phases[len(phases)-1]
 	r.load = results.Load{
-		Model: sc.Load.Model, Arrival: sc.Load.Arrival, InFlight: sc.Load.InFlight, Workers: sc.Load.Workers,
+		Model: sc.Load.Model, Arrival: sc.Load.Arrival, InFlight: sc.Load.InFlight, Pacer: sc.Load.Pacer, Workers: sc.Load.Workers,
 		TimeoutS: time.Duration(sc.Load.Timeout).Seconds(), WarmupS: sc.Phases.WarmupTime().Seconds(), ForS: measure.length.Seconds(),
 		Epochs: sc.Load.Epochs, ThinkS: time.Duration(sc.Load.Think).Seconds(), Keys: sc.Load.Keys.Dist, Mix: sc.Load.Mix,
 	}

@@ -35,6 +35,7 @@ type Report struct {
 	Evidence  *judge.Evidence
 	Judgement *judge.Judgement
 	Title     string
+	noPage    bool // there is no report.html
 	// 1. Verdict: whether the run is valid, in one line, why not, its gates.
 	Verdict  string
 	Reasons  []string
@@ -412,7 +413,11 @@ func loadFacts(l results.Load) []string {
 	if l.Model != "open" {
 		return []string{l.Model, plural(l.Workers, "worker")}
 	}
-	return []string{l.Model, l.Arrival, number(l.Rate) + "/s", fmt.Sprintf("at most %d in flight", l.InFlight), plural(l.Workers, "worker")}
+	parts := []string{l.Model, l.Arrival, number(l.Rate) + "/s", fmt.Sprintf("at most %d in flight", l.InFlight), plural(l.Workers, "worker")}
+	if l.Pacer == "spin" {
+		parts = append(parts, "paced by a busy CPU")
+	}
+	return parts
 }
 
 // known lists what is not empty.

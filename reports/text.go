@@ -67,7 +67,7 @@ func WriteText(w io.Writer, r *Report) error {
 	if r.ReadNext != "" {
 		fmt.Fprintf(b, "\nRead next: %s\n", r.ReadNext)
 	}
-	if r.Run.Dir != "" {
+	if r.Run.Dir != "" && !r.noPage {
 		fmt.Fprintf(b, "HTML:      %s\n", clean(r.htmlPath()))
 	}
 	return b.Flush()

@@ -13,14 +13,15 @@ import (
 //go:embed *.yaml
 var builtin embed.FS
 
-// LoadFile reads, fills in and checks the scenario file at path of fsys. The
-// error is that of the file system, with the path, or an [*Error].
+// LoadFile reads, fills in and checks the scenario file at path of fsys, where
+// those that it extends are as well. The environment is empty. The error is that of the file system, with the path, or an [*Error].
 func LoadFile(fsys fs.FS, path string) (*Scenario, error) {
 	data, err := fs.ReadFile(fsys, path)
 	if err != nil {
 		return nil, fmt.Errorf("read scenario: %w", err)
 	}
-	return Parse(path, data)
+	open := func(path string) ([]byte, error) { return fs.ReadFile(fsys, path) }
+	return Options{Open: open}.Parse(path, data, nil)
 }
 
 // LoadNamed gives the built-in scenario called name; fs.ErrNotExist when

@@ -20,14 +20,29 @@ func Parse(name string, data []byte) (*Scenario, error) {
 // a list is "arms.comm=[hpush, io]". Problems of overrides have "--set" in
 // place of a position.
 func ParseWith(name string, data []byte, sets []string) (*Scenario, error) {
+	return Options{}.Parse(name, data, sets)
+}
+
+// Parse is ParseWith for a file that may extend another one, whose path counts
+// from the folder of name, and takes from the environment. Overrides come after
+// what it extends.
+func (o Options) Parse(name string, data []byte, sets []string) (*Scenario, error) {
 	r := &reader{file: name}
 	root := r.read(data)
 	if root == nil {
 		return nil, asError(r.problems)
 	}
+	if root.kind == kindMap {
+		before := len(r.problems)
+		root = r.extend(root, o, path.Clean(name))
+		if len(r.problems) > before {
+			return nil, asError(r.problems) // what is missing would be in the base
+		}
+	}
 	for _, s := range sets {
 		r.set(root, s)
 	}
+	r.environment(root, "", o.Lookup)
 	d := &decoder{reader: r, at: map[string]pos{"": root.pos}}
 	s := defaults(strings.TrimSuffix(strings.TrimSuffix(path.Base(name), ".yaml"), ".yml"))
 	d.schema = schema(s)
@@ -100,6 +115,7 @@ func schema(s *Scenario) []field {
 			{key: "stages", read: listOf(&s.Load.Stages, stage)},
 			{key: "trace", read: text(&s.Load.Trace)},
 			{key: "in-flight", read: integer(&s.Load.InFlight)},
+			{key: "pacer", read: text(&s.Load.Pacer)},
 			{key: "workers", read: integer(&s.Load.Workers)},
 			{key: "workers-per-target", read: integer(&s.Load.WorkersPerTarget)},
 			{key: "timeout", read: unit(&s.Load.Timeout)},

@@ -24,6 +24,12 @@ const (
 	ArrivalTrace    = "trace"
 )
 
+// Values of load.pacer.
+const (
+	PacerSleep = "sleep"
+	PacerSpin  = "spin"
+)
+
 // Distributions of Keys.
 const (
 	KeysUniform     = "uniform"
@@ -65,6 +71,11 @@ type Load struct {
 	// 1 to 100,000. One more is shed: never sent, counted, and infinitely late.
 	// Default 512.
 	InFlight int `yaml:"in-flight,omitempty"`
+	// Pacer, of model open, is how the loader waits for the moment at which a
+	// request is due: "sleep" (as is nothing, the default), or "spin", which looks
+	// at the clock without a pause: it takes a CPU of its own, and is more exact
+	// where one is idle.
+	Pacer string `yaml:"pacer,omitempty"`
 	// Workers is how many requests are under way at once, 1 to 100,000.
 	// Default 8; of model open InFlight, and not more than that: requests that
 	// find all of them busy wait.

@@ -53,7 +53,7 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// asError sorts problems by position, those of --set last; nil when there are
+// asError sorts problems by file and position, those of --set last; nil when there are
 // none.
 func asError(problems []Problem) error {
 	if len(problems) == 0 {
@@ -66,7 +66,7 @@ func asError(problems []Problem) error {
 			}
 			return -1
 		}
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	return &Error{Problems: problems}
 }

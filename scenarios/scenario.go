@@ -34,6 +34,7 @@
 //	load.stages        none
 //	load.trace         none
 //	load.in-flight     512
+//	load.pacer         sleep (model open)
 //	phases.warmup      1s (0s with load.stages or load.trace)
 //	phases.max         20s (with warmup: auto)
 //	phases.measure     10s (models closed and open, the latter with load.rate)
@@ -46,7 +47,13 @@
 //	collect.interval   1s
 //	collect.phases     all
 //	faults, gates      none
-//	outputs            [text, json, md, csv, html]
+//	outputs            [text, json, md, csv, html, bench]
+//
+// With "extends: base.yaml" a file changes another one, whose path counts from
+// its own folder, or a built-in scenario: maps are merged, lists and values
+// replaced, and a key without a value ("rate:") drops that of the base. A name
+// is not handed down. Below target, ${NAME} and ${NAME:-DEFAULT} stand for
+// variables of the environment.
 //
 // The built-in files (see [Names]) are meant to be copied.
 package scenarios
@@ -112,8 +119,9 @@ type Scenario struct {
 	Faults []Fault `yaml:"faults,omitempty"`
 	// Gates are what a run must satisfy. Default none.
 	Gates []Gate `yaml:"gates,omitempty"`
-	// Outputs are what a run writes, of text, json, md, csv, html, hlog, hgrm
-	// and bench. Default: the first five.
+	// Outputs are the reports that a run writes into its folder, of text, json,
+	// md, csv, html, bench, hgrm and prom (Prometheus' text format). hlog is what
+	// they are made from, and written in any case. Default: the first six.
 	Outputs []string `yaml:"outputs,flow"`
 }
 
@@ -212,6 +220,6 @@ func defaults(name string) *Scenario {
 		Trials:  Trials{Blocks: 1, Order: OrderInterleaved},
 		Verify:  Verify{Content: SampleAll},
 		Collect: Collect{Cgroups: []string{"client", "proxy", "target", "transformer"}, Interval: Duration(1e9), Phases: SampleAll},
-		Outputs: []string{"text", "json", "md", "csv", "html"},
+		Outputs: []string{"text", "json", "md", "csv", "html", "bench"},
 	}
 }

@@ -51,7 +51,7 @@ func minimalScenario() *scenarios.Scenario {
 		Verify: scenarios.Verify{Content: "all"},
 		Collect: scenarios.Collect{Cgroups: []string{"client", "proxy", "target", "transformer"},
 			Interval: scenarios.Duration(time.Second), Phases: "all"},
-		Outputs: []string{"text", "json", "md", "csv", "html"},
+		Outputs: []string{"text", "json", "md", "csv", "html", "bench"},
 	}
 }
 
@@ -167,6 +167,9 @@ func TestParse(t *testing.T) {
 		}},
 		{"gates", `gates: [{on: "arm(hpush).response.p99", is: "< 50ms"}, {on: all.errors, is: "< 0.1%", abort-after: 5s}]`, func(s *S) {
 			s.Gates = []scenarios.Gate{{On: "arm(hpush).response.p99", Is: "< 50ms"}, {On: "all.errors", Is: "< 0.1%", AbortAfter: scenarios.Duration(5 * time.Second)}}
+		}},
+		{"pacer", "load: {model: open, rate: 1/s, pacer: spin}", func(s *S) {
+			s.Load.Model, s.Load.Arrival, s.Load.Rate, s.Load.InFlight, s.Load.Workers, s.Load.Pacer = "open", "constant", 1, 512, 512, "spin"
 		}},
 		{"outputs", "outputs: [csv]", func(s *S) { s.Outputs = []string{"csv"} }},
 	}

@@ -58,7 +58,7 @@ func (s *Scenario) problems() []Problem {
 		c.add("faults", "do not go with arms.mode init (measure cold starts by themselves)")
 	}
 	c.gates(s.Gates)
-	c.words("outputs", s.Outputs, "text", "json", "md", "csv", "html", "hlog", "hgrm", "bench")
+	c.words("outputs", s.Outputs, "text", "json", "md", "csv", "html", "bench", "hgrm", "prom", "hlog")
 	return c
 }
 
@@ -369,6 +369,7 @@ func (c *checks) load(l Load, targets int) {
 	c.model("load.rate", l.Rate != 0, l.Model, ModelOpen)
 	c.model("load.stages", len(l.Stages) > 0, l.Model, ModelOpen)
 	c.model("load.trace", l.Trace != "", l.Model, ModelOpen)
+	c.model("load.pacer", l.Pacer != "", l.Model, ModelOpen)
 	c.model("load.in-flight", l.InFlight != 0, l.Model, ModelOpen)
 	if l.Model == ModelOpen {
 		c.open(l)
@@ -384,6 +385,9 @@ func (c *checks) model(path string, given bool, model string, models ...string) 
 
 func (c *checks) open(l Load) {
 	c.between("load.in-flight", l.InFlight, 1, maxWorkers)
+	if l.Pacer != "" {
+		c.oneOf("load.pacer", l.Pacer, PacerSleep, PacerSpin)
+	}
 	if l.Workers > l.InFlight {
 		c.add("load.workers", "%d are more than load.in-flight, %d (use at most as many)", l.Workers, l.InFlight)
 	}

@@ -275,6 +275,9 @@ type Load struct {
 	// the measured time; 0 of other models.
 	Rate     float64 `json:"rate,omitempty"`
 	InFlight int     `json:"in_flight,omitempty"` // an open loop's cap; beyond it operations are shed
+	// Pacer is how an open loop waits: "spin" takes a CPU of its own; "" or
+	// "sleep" does not.
+	Pacer    string  `json:"pacer,omitempty"`
 	Workers  int     `json:"workers"`
 	TimeoutS float64 `json:"timeout_s"`
 	WarmupS  float64 `json:"warmup_s"` // of each inline arm and block
