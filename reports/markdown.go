@@ -75,7 +75,7 @@ func (r *Report) markdownSections() []section {
 			markdownSection(w, r.Contrasts)
 			markdownList(w, "", r.Conclusion)
 		}},
-		{"Health of the tool", tables(r.Health)},
+		{"Health of the tool", tables(r.Health, r.Memory)},
 		{"Reproduce", func(w io.Writer) {
 			fmt.Fprintf(w, "\n    %s\n\n", clean(r.reproduce()))
 			markdownFacts(w, r.Facts)

@@ -64,6 +64,7 @@ type Report struct {
 	Conclusion []string
 	Pairs      []string // how each arm compares with its base, a sentence each
 	Health     Table    // 8. of the tool
+	Memory     Table    // of the components, over time
 	// ReadNext is a command that goes from the number that matters most to
 	// its evidence, "" without one.
 	ReadNext string
@@ -177,6 +178,7 @@ func Build(e *judge.Evidence, o judge.Options) (*Report, error) {
 	r.scaling()
 	r.contrasts()
 	r.health()
+	r.memory()
 	r.ReadNext = r.next()
 	return r, nil
 }

@@ -57,6 +57,7 @@ func WriteText(w io.Writer, r *Report) error {
 	} else {
 		textTable(b, r.Health, 0)
 	}
+	textTable(b, r.Memory, 0)
 	fmt.Fprintln(b)
 	for _, f := range r.Facts {
 		wrapped(b, fmt.Sprintf("%-9s ", f.Name), f.Value)

@@ -25,6 +25,7 @@ const (
 type Evidence struct {
 	Run    *results.Run // without Intervals and Latency
 	Series []*Series    // one for each row of the summary, in their order
+	uses   []*uses      // memory, by arm and component
 }
 
 // Series is what the intervals of one operation of an arm tell, over all
@@ -87,6 +88,9 @@ func Read(dir string) (*Evidence, error) {
 	}
 	r := newReader(run)
 	if err := results.Each(dir, r.add); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := results.EachUsage(dir, r.addUsage); err != nil {
 		return nil, err
 	}
 	return r.finish(), nil

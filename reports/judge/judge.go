@@ -39,6 +39,8 @@ type Judgement struct {
 	// Faults are what faults on purpose did, by arm.
 	Faults     []FaultOutcome `json:"faults"`
 	Comparison Comparison     `json:"comparison"`
+	// Memory is that of every component in every arm, of 40 intervals and three minutes or more.
+	Memory []Memory `json:"memory"`
 }
 
 // Options are those of comparisons.
@@ -63,7 +65,7 @@ func Judge(e *Evidence, o Options) (*Judgement, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Judgement{Validity: v, Gates: []GateOutcome{}, Faults: e.faults(), Comparison: c}
+	j := &Judgement{Validity: v, Gates: []GateOutcome{}, Faults: e.faults(), Comparison: c, Memory: e.memory()}
 	for _, g := range gates {
 		out, err := g.outcome(e, v, o)
 		if err != nil {
