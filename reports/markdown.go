@@ -72,6 +72,7 @@ func (r *Report) markdownSections() []section {
 		}},
 		{"Scaling", tables(r.Scaling)},
 		{"Comparison", func(w io.Writer) {
+			markdownSection(w, r.Factors)
 			markdownSection(w, r.Contrasts)
 			markdownList(w, "", r.Conclusion)
 		}},

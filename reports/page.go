@@ -48,7 +48,7 @@ func (a *artist) sections() []pageSection {
 		{ID: "scaling", Title: "Scaling", Missing: "Nothing to show: workers are not a factor of this run (arms.workers).",
 			Figures: scaling, Tables: []Table{r.Scaling}},
 		{ID: "comparison", Title: "Comparison", Missing: "Nothing to show: no two arms of this run differ in one factor only.",
-			Figures: comparison, Tables: []Table{r.Contrasts}, Lists: [][]string{r.Conclusion}},
+			Figures: comparison, Tables: []Table{r.Factors, r.Contrasts}, Lists: [][]string{r.Conclusion}},
 		{ID: "health", Title: "Health of the tool", Missing: "Nothing to show: the run has no arms.", Tables: []Table{r.Health, r.Memory}},
 		{ID: "reproduce", Title: "Reproduce"},
 	}

@@ -61,6 +61,7 @@ type Report struct {
 	Crossovers []string
 	Scaling    Table // 6.
 	Contrasts  Table // 7. comparison
+	Factors    Table // and of several factors
 	Conclusion []string
 	Pairs      []string // how each arm compares with its base, a sentence each
 	Health     Table    // 8. of the tool
@@ -177,6 +178,7 @@ func Build(e *judge.Evidence, o judge.Options) (*Report, error) {
 	r.costs()
 	r.scaling()
 	r.contrasts()
+	r.factors()
 	r.health()
 	r.memory()
 	r.ReadNext = r.next()

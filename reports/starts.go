@@ -1,9 +1,6 @@
 package reports
 
-import (
-	"github.com/etlbench/etlbench/reports/results"
-	"github.com/etlbench/etlbench/reports/stats"
-)
+import "github.com/etlbench/etlbench/reports/results"
 
 // starts shows what cold starts took, stage by stage. Stages are means, which
 // add up to the mean of the whole.
@@ -15,7 +12,7 @@ func (r *Report) starts() {
 			if l.Row.Mode != "init" {
 				continue
 			}
-			row := []string{clean(l.Row.Comm), whole(l.Row.Ops), r.typical(l.Row), orNotTold(l.Row.Service.MeanMs)}
+			row := []string{clean(l.Row.Comm), whole(l.Row.Ops), r.overBlocks(l.Row, "mean"), orNotTold(l.Row.Service.MeanMs)}
 			for _, stage := range []string{results.MetricInitControl, results.MetricInitPull, results.MetricInitLaunch, results.MetricInitReady, results.MetricInitFirst} {
 				ms := meanOf(&l.Row.Measured, stage)
 				if stage == results.MetricInitPull && ms == nil {
@@ -40,23 +37,4 @@ func meanOf(m *results.Measured, name string) *float64 {
 		}
 	}
 	return nil
-}
-
-// typical is the middle of an arm's cold starts, with an interval where there
-// are enough.
-func (r *Report) typical(row results.Row) string {
-	var ms []float64
-	for _, s := range r.Run.Summary.Samples {
-		if s.Arm == row.Name && s.Op == row.Op && !s.Partial && s.Service.MeanMs != nil {
-			ms = append(ms, *s.Service.MeanMs)
-		}
-	}
-	i, err := stats.Center(ms, stats.Options{Seed: r.Run.Summary.Seed})
-	switch {
-	case len(ms) == 0 || err != nil:
-		return notTold
-	case i.Level == 0:
-		return number(i.Estimate)
-	}
-	return number(i.Estimate) + " [" + number(i.Low) + ", " + number(i.High) + "]"
 }

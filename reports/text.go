@@ -43,7 +43,7 @@ func WriteText(w io.Writer, r *Report) error {
 		fmt.Fprintf(b, "\n%s\n", r.textTable())
 	}
 	textList(b, "", append(r.Footnotes, r.Conclusion...))
-	for _, t := range []Table{r.Starts, r.Contrasts, r.Faults, r.FaultErrors, r.Accounts, r.Phases, r.Events, r.Jobs, r.Costs} {
+	for _, t := range []Table{r.Starts, r.Factors, r.Contrasts, r.Faults, r.FaultErrors, r.Accounts, r.Phases, r.Events, r.Jobs, r.Costs} {
 		limit := 0
 		if t.Title == r.Contrasts.Title {
 			limit = maxTextContrasts

@@ -62,24 +62,32 @@ type Comparison struct {
 // Find is the contrast of a metric of an arm's operation, nil without one. Of
 // several factors it is about the first that is compared at all.
 func (c *Comparison) Find(arm, op, metric string) *Contrast {
-	main := c.main()
+	main := ""
+	if f := c.Factors(); len(f) > 0 {
+		main = f[0]
+	}
+	return c.FindIn(main, arm, op, metric)
+}
+
+// FindIn is Find of one factor.
+func (c *Comparison) FindIn(factor, arm, op, metric string) *Contrast {
 	for i := range c.Contrasts {
 		x := &c.Contrasts[i]
-		if x.Other == arm && x.Op == op && x.Metric == metric && (x.Factor == main || x.AA) {
+		if x.Other == arm && x.Op == op && x.Metric == metric && (x.Factor == factor || x.AA) {
 			return x
 		}
 	}
 	return nil
 }
 
-// main is the first factor that is compared.
-func (c *Comparison) main() string {
+// Factors are those that are compared.
+func (c *Comparison) Factors() (list []string) {
 	for _, f := range []string{FactorComm, FactorPut, FactorStream, FactorServer, FactorTransform} {
 		if slices.ContainsFunc(c.Contrasts, func(x Contrast) bool { return x.Factor == f }) {
-			return f
+			list = append(list, f)
 		}
 	}
-	return ""
+	return list
 }
 
 // compare compares the arms of a run in pairs of the same block.
