@@ -24,6 +24,11 @@ func images(exe, file string) (pod.Images, error) {
 	for _, name := range transformers.Names() {
 		table[imagePrefix+name] = pod.Image{Entrypoint: []string{exe, "transform", name}, Announces: true}
 	}
+	for _, server := range python.WebServers() {
+		for _, name := range python.WebTransforms() {
+			table[imagePrefix+name+"-"+server] = pod.Image{Entrypoint: []string{exe, "transform", "--web", server, name}}
+		}
+	}
 	if file == "" {
 		return table, nil
 	}

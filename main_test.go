@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/etlbench/etlbench/reports/results"
+	"github.com/etlbench/etlbench/transformers/python"
 )
 
 // TestMain builds etlbench and puts it in front of the PATH: for scripts, and
@@ -57,12 +59,18 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
+			exe, err := exec.LookPath("etlbench")
+			if err != nil {
+				return err
+			}
+			e.Setenv("ETLBENCH", exe) // for scripts that change the PATH
 			e.Defer(func() { downAll(e) })
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "summary": checkSummary, "nothing-runs": nothingRuns, "samecounts": sameCounts,
 		},
+		Condition:           hasWebServer,
 		RequireExplicitExec: true,
 	})
 }
@@ -76,6 +84,17 @@ func downAll(e *testscript.Env) {
 		down.Env = append(os.Environ(), "XDG_STATE_HOME="+state)
 		_ = down.Run() // the script's own failure is what counts
 	}
+}
+
+// hasWebServer is the condition of scripts that need a web server of Python's:
+// [web:flask].
+func hasWebServer(cond string) (bool, error) {
+	server, ok := strings.CutPrefix(cond, "web:")
+	if !ok {
+		return false, fmt.Errorf("unknown condition %q", cond)
+	}
+	_, err := python.FindWeb(context.Background(), server)
+	return err == nil, nil
 }
 
 // exits runs a command and checks its exit code: exits CODE[|CODE] COMMAND...
@@ -182,7 +201,7 @@ var floors = map[string]string{
 	"cluster/conformance": "",
 	"cluster":             "cluster/api cluster/cgroup cluster/child cluster/node cluster/pod cluster/store",
 	"scenarios":           "cluster/api goccy/go-yaml/...",
-	"scenarios/dataset":   "scenarios scenarios/draw cluster/api xxhash/v2",
+	"scenarios/dataset":   "scenarios scenarios/draw cluster/api xxhash/v2 x/sync/errgroup",
 	"scenarios/draw":      "xxhash/v2",
 	"loader":              "scenarios scenarios/dataset scenarios/draw cluster/api reports/results fasthttp hdrhistogram-go xxhash/v2 procfs x/sync/errgroup x/sys/unix",
 	"loader/fleet":        "loader reports/results scenarios scenarios/dataset x/sync/errgroup",

@@ -145,7 +145,15 @@ func (f *runFlags) run(ctx context.Context, e *env, s *scenarios.Scenario, notes
 		return err
 	}
 	defer done()
-	c := loader.Config{Scenario: s, Data: data, Notes: notes, Expect: expect, Share: f.share.Share}
+	etl := armSpec(armETL)
+	if where.kind != "external" { // its programs are those of this machine
+		less, found, missing, err := offered(ctx, s)
+		if err != nil {
+			return fail(err)
+		}
+		s, etl, notes = less, found, append(notes, missing...)
+	}
+	c := loader.Config{ETL: etl, Scenario: s, Data: data, Notes: notes, Expect: expect, Share: f.share.Share}
 	if agents != nil {
 		// Closed before the cluster is: agents may still be loading it.
 		defer func() {
@@ -279,7 +287,7 @@ func (f *runFlags) load(ctx context.Context, e *env, where *chosen, dir string, 
 	}
 	defer w.Close()
 	c.Proxies, c.Kind, c.Sync, c.Limits, c.Processes = where.urls, where.kind, where.sync, where.limits, where.processes()
-	c.Results, c.ETL, c.Inject = w, armETL, (&injector{where, c.Scenario.Seed}).inject
+	c.Results, c.Inject = w, (&injector{where, c.Scenario.Seed}).inject
 	if c.Calibration == nil && c.Fleet == nil { // agents' machines are others
 		if c.Calibration, err = calibrate(ctx, c.Scenario, c.Data); err != nil {
 			w.Close()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -44,7 +45,8 @@ func armETL(a scenarios.Arm) (*api.ETLSpec, string, error) {
 // sampleETL is how a scenario's transform is initialised: a Go transform by a
 // Pod spec, a Python one by its code.
 func sampleETL(transform, commType string) (*api.ETLSpec, string, error) {
-	name, isPython := strings.CutSuffix(transform, pythonSuffix)
+	name, server, _ := strings.Cut(transform, "/")
+	isPython := "/"+server == pythonSuffix
 	// A type that nobody knows is refused by init, which names those there are.
 	typ, _ := comm.Lookup(commType)
 	if isPython {
@@ -57,6 +59,13 @@ func sampleETL(transform, commType string) (*api.ETLSpec, string, error) {
 	}
 	if _, ok := transformers.Lookup(name); !ok {
 		return nil, "", fmt.Errorf("transform %q: have %s", transform, strings.Join(transformers.Names(), ", "))
+	}
+	if server != "" {
+		if !slices.Contains(python.WebServers(), server) || !slices.Contains(python.WebTransforms(), name) {
+			return nil, "", fmt.Errorf("transform %q: behind %s there are %s", transform,
+				strings.Join(python.WebServers(), ", "), strings.Join(python.WebTransforms(), ", "))
+		}
+		return &api.ETLSpec{Spec: imagePod(name+"-"+server, "", commType), Communication: commType, DirectPut: typ.NeedsDirectPut}, server, nil
 	}
 	return &api.ETLSpec{Spec: samplePod(name, commType), Communication: commType,
 		DirectPut: typ.NeedsDirectPut}, "go", nil
@@ -150,6 +159,10 @@ func samplePod(name, commType string) api.Blob {
 	if parameter != "" {
 		args = fmt.Sprintf("\n      args: [%s]", parameter)
 	}
+	return imagePod(base, args, commType)
+}
+
+func imagePod(image, args, commType string) api.Blob {
 	return fmt.Appendf(nil, `apiVersion: v1
 kind: Pod
 metadata:
@@ -162,16 +175,16 @@ spec:
       image: %s%s%s
       ports: [{name: default, containerPort: 80}]
       readinessProbe: {httpGet: {path: /health, port: default}}
-`, name, strings.TrimSuffix(commType, "://"), imagePrefix, base, args)
+`, image, strings.TrimSuffix(commType, "://"), imagePrefix, image, args)
 }
 
 // expect computes what a transform should give. The Python functions give the
 // same bytes as the Go ones, but for that of tar-images, which encodes its
 // pictures with another library.
 func expect(transform, object string, src io.Reader) (loader.Digest, error) {
-	name, isPython := strings.CutSuffix(transform, pythonSuffix)
+	name, server, _ := strings.Cut(transform, "/")
 	t, ok := transformers.Output(name)
-	if !ok || isPython && name == "tar-images" {
+	if !ok || "/"+server == pythonSuffix && name == "tar-images" {
 		return loader.Digest{}, loader.ErrNoExpectation
 	}
 	d := &digester{h: xxhash.New()}

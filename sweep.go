@@ -61,7 +61,7 @@ func (s *sweep) run(ctx context.Context, where *chosen, one *scenarios.Scenario,
 		s.data[class] = data
 	}
 	dir := filepath.Join(s.dir, name)
-	sum, err := s.f.load(ctx, s.e, where, dir, loader.Config{Scenario: one, Data: s.data[class], Expect: s.expect, Calibration: s.calibration})
+	sum, err := s.f.load(ctx, s.e, where, dir, loader.Config{ETL: armETL, Scenario: one, Data: s.data[class], Expect: s.expect, Calibration: s.calibration})
 	if err != nil {
 		return nil, err
 	}

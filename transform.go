@@ -12,10 +12,12 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/etlbench/etlbench/cluster/api"
 	"github.com/etlbench/etlbench/cluster/child"
 	"github.com/etlbench/etlbench/cluster/comm"
+	"github.com/etlbench/etlbench/cluster/pod"
 	"github.com/etlbench/etlbench/transformers"
 	"github.com/etlbench/etlbench/transformers/python"
 )
@@ -27,6 +29,7 @@ type transformFlags struct {
 	command bool
 	args    string
 	copyTo  string
+	web     string
 	// of --python
 	requirements, environments string
 	host                       *python.Host // unless --io
@@ -56,6 +59,9 @@ func transformCmd(e *env) *cobra.Command {
 			if f.copyTo != "" {
 				return fail(installProgram(e.exe, f.copyTo))
 			}
+			if f.web != "" {
+				return fail(becomeWeb(cmd.Context(), f.web, args[0]))
+			}
 			return f.run(cmd.Context(), e, args)
 		},
 	}
@@ -70,8 +76,26 @@ func transformCmd(e *env) *cobra.Command {
 	cmd.MarkFlagsRequiredTogether("requirements", "environments")
 	fl.StringVar(&f.copyTo, "install", "", "copy this program to `FILE`, for pods of other images to run it")
 	_ = fl.MarkHidden("install")
+	fl.StringVar(&f.web, "web", "", "serve NAME at 127.0.0.1:$PORT behind Python's web server `SERVER`; without $PORT transform standard input: "+strings.Join(python.WebServers(), ", "))
 	fl.BoolVar(&f.command, "command", false, "serve the command NAME with its arguments, a process an object")
 	return cmd
+}
+
+// becomeWeb replaces this process by a Python that serves a sample or, without a
+// port, transforms standard input as io:// has it.
+func becomeWeb(ctx context.Context, server, name string) error {
+	i := python.Interpreter{Path: os.Getenv(envPython)}
+	if i.Path == "" {
+		var err error
+		if i, err = python.FindWeb(ctx, server); err != nil {
+			return err
+		}
+	}
+	argv, err := python.WebCommand(i, server, name)
+	if err != nil {
+		return err
+	}
+	return unix.Exec(argv[0], argv, os.Environ())
 }
 
 // installProgram copies the executable, for a container that shares a folder.
@@ -229,12 +253,12 @@ func (f *transformFlags) pythonIO(ctx context.Context, e *env, code string, vars
 }
 
 // objectEnv is the environment of programs that a transformer runs. They are
-// not to announce themselves in its place, and what pip is told, which may be
+// not to listen or announce themselves in its place, and what pip is told, which may be
 // a password, is not for them.
 func objectEnv() []string {
 	var list []string
 	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, child.EnvAnnounce+"=") && !strings.HasPrefix(kv, installPrefix) {
+		if !strings.HasPrefix(kv, child.EnvAnnounce+"=") && !strings.HasPrefix(kv, pod.EnvPort+"=") && !strings.HasPrefix(kv, installPrefix) {
 			list = append(list, kv)
 		}
 	}

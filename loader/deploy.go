@@ -12,7 +12,7 @@ import (
 
 // mostKept is how many ETLs stay deployed while others are measured. Idle pods
 // cost no more than memory, but of that more and more.
-const mostKept = 16
+const mostKept = 24
 
 // etlKey is what ETLs differ in. Arms that do not differ in it share one.
 type etlKey struct{ transform, comm, put, stream string }

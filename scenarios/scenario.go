@@ -65,6 +65,7 @@ const APIVersion = "etlbench/v1"
 const (
 	KindGenerated = "generated" // contents computed from seed and name
 	KindPictures  = "pictures"  // TAR shards of pictures
+	KindAudio     = "audio"     // clips of sound in FLAC, made by ffmpeg
 	KindFolder    = "folder"    // the files of a folder
 )
 
@@ -100,7 +101,9 @@ type Scenario struct {
 	// Dataset describes the source objects.
 	Dataset Dataset `yaml:"dataset"`
 	// Transforms are sample transforms by name ("md5"), or by name and
-	// "/python" for the Python function of that name. Names are opaque here.
+	// what runs it: "/python" for the Python function of that name, "/http",
+	// "/flask" or "/fastapi" for one behind that web server. Names are opaque
+	// here.
 	// At least one unless nothing transforms; no default.
 	Transforms []string `yaml:"transforms,omitempty,flow"`
 	// Arms are the combinations that a run compares.
@@ -149,13 +152,14 @@ type Target struct {
 // seed and an object's name, or come from a folder.
 type Dataset struct {
 	// Kind is "generated" (the default), "pictures" (TAR shards of
-	// photographs) or "folder".
+	// photographs), "audio" (clips of sound in FLAC, which ffmpeg makes) or
+	// "folder".
 	Kind string `yaml:"kind"`
 	// Dir is the folder of kind folder, one object a file; relative to the
 	// working directory. Required there, refused elsewhere.
 	Dir string `yaml:"dir,omitempty"`
 	// Objects is how many objects there are, written 500, 20k or 1M: 1 to 5M,
-	// of kind pictures 1 to 1000. Default 64. Zero and refused with kind
+	// of kinds pictures and audio 1 to 1000. Default 64. Zero and refused with kind
 	// folder.
 	Objects int `yaml:"objects,omitempty"`
 	// Size is the objects' size; kind generated only. Default 64KiB. With

@@ -191,7 +191,7 @@ func (c *checks) dataset(s *Scenario) {
 		if !(d.Compressible >= 0 && d.Compressible <= 1) { // NaN too
 			c.add("dataset.compressible", "%v is out of range (use 0 to 1)", d.Compressible)
 		}
-	case KindPictures:
+	case KindPictures, KindAudio:
 		c.between("dataset.objects", d.Objects, 1, maxShards)
 	case KindFolder:
 		if d.Dir == "" {
@@ -200,9 +200,9 @@ func (c *checks) dataset(s *Scenario) {
 		if strings.ContainsFunc(d.Dir, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' }) {
 			c.add("dataset.dir", "%q has control characters or is not UTF-8", d.Dir)
 		}
-		c.only("dataset.objects", d.Objects != 0, d.Kind, "generated and pictures")
+		c.only("dataset.objects", d.Objects != 0, d.Kind, "generated, pictures and audio")
 	default:
-		c.oneOf("dataset.kind", d.Kind, KindGenerated, KindPictures, KindFolder)
+		c.oneOf("dataset.kind", d.Kind, KindGenerated, KindPictures, KindAudio, KindFolder)
 		return
 	}
 	c.only("dataset.dir", d.Kind != KindFolder && d.Dir != "", d.Kind, KindFolder)
@@ -304,8 +304,8 @@ func (c *checks) arms(s *Scenario) {
 	}
 	if len(s.Transforms) > 0 {
 		c.unique("transforms", s.Transforms, func(at, word string) {
-			c.matches(at, word, `^[a-z0-9-]{1,32}(/python)?$`,
-				"lower-case letters, digits and '-', like md5, or md5/python for the Python function")
+			c.matches(at, word, `^[a-z0-9-]{1,32}(/(python|http|flask|fastapi))?$`,
+				"lower-case letters, digits and '-', like md5, or md5/python for the Python function, or md5/http, md5/flask, md5/fastapi")
 		})
 	}
 	c.unique("arms.comm", s.Arms.Comm, func(at, word string) {

@@ -23,6 +23,7 @@ var constructors = map[string]func(parameter string) comm.Transform{
 	"md5":        plain(newMD5),
 	"gzip":       plain(newGzip),
 	"tar-images": plain(newTarImages),
+	"flac-wav":   plain(newFlacWAV),
 	"expand":     with(Factor, newExpand),
 	"shrink":     with(Factor, newShrink),
 	"sleep":      with(Time, newSleep),

@@ -33,8 +33,8 @@ type Object struct {
 }
 
 // New makes the set that d describes. d has been validated and has its
-// defaults; seed is the scenario's. Kind pictures takes a second or so to
-// build, kind folder reads the whole tree's metadata. With size classes, which
+// defaults; seed is the scenario's. Kinds pictures and audio take a second or
+// so to build, kind folder reads the whole tree's metadata. With size classes, which
 // kind generated has, d.Size does not count: see ClassPrefix.
 func New(d scenarios.Dataset, seed uint64, classes ...scenarios.Bytes) (Set, error) {
 	switch d.Kind {
@@ -42,6 +42,8 @@ func New(d scenarios.Dataset, seed uint64, classes ...scenarios.Bytes) (Set, err
 		return newGenerated(d, seed, classes)
 	case scenarios.KindPictures:
 		return newPictures(d.Objects, seed, goPhotos())
+	case scenarios.KindAudio:
+		return newAudio(d.Objects, seed)
 	case scenarios.KindFolder:
 		return newFolder(d.Dir)
 	}
