@@ -20,7 +20,7 @@ import (
 func words() map[string][]string {
 	models := []string{ModelClosed, ModelOpen, ModelEpoch, ModelOffline}
 	return map[string][]string{
-		"Scenario.apiVersion": {APIVersion}, "Dataset.kind": {KindGenerated, KindPictures, KindFolder},
+		"Scenario.apiVersion": {APIVersion}, "Dataset.kind": {KindGenerated, KindPictures, KindAudio, KindFolder},
 		"Load.model": models, "Load.arrival": {ArrivalConstant, ArrivalPoisson, ArrivalTrace}, "Load.pacer": {PacerSleep, PacerSpin},
 		"Keys.dist":    {KeysUniform, KeysZipf, KeysHotspot, KeysSequential, KeysPermutation},
 		"Trials.order": {OrderInterleaved, OrderSequential},
