@@ -49,10 +49,10 @@ func view() *liveView {
 }
 
 func TestFrames(t *testing.T) {
-	closed, filling, first := snapshot(), snapshot(), snapshot()
+	closed, first := snapshot(), snapshot()
 	closed.Live = &loader.Live{AchievedPerS: 12, InFlight: 8, Cap: 8, Response: results.Quantiles{Infinite: 1, P50Ms: msOf(1)}}
 	closed.Shed, closed.Errors, closed.Next, closed.Left = 0, 0, "", 0
-	filling = loader.Progress{Phase: "fill", Ops: 1200, OpsPerS: 600, MiBPerS: 37.5, PhaseFor: 2 * time.Second}
+	filling := loader.Progress{Phase: "fill", Ops: 1200, OpsPerS: 600, MiBPerS: 37.5, PhaseFor: 2 * time.Second}
 	first.Live, first.Use, first.Generator, first.Phase = nil, nil, nil, "init"
 	for _, c := range []struct {
 		name  string
