@@ -64,7 +64,7 @@ func (v *liveView) paint(lines []string, width int) {
 	}
 	v.painted = v.painted[:0]
 	for _, l := range lines {
-		b.WriteString(l + eraseLine + "\r\n")
+		b.WriteString(l + eraseLine + "\n")
 		v.painted = append(v.painted, text.StringWidthWithoutEscSequences(l))
 	}
 	b.WriteString(eraseBelow + endUpdate)

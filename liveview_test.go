@@ -243,11 +243,11 @@ func (x *terminal) requireRestored(before unix.Termios) {
 func TestLiveViewEndsWithAReport(t *testing.T) {
 	x := onTerminal(t, nil, "run", "slow.yaml", "--out", "run")
 	before := x.modes()
-	x.await("service p99 2") // some ms: operations came back
-	x.await("generator ")
+	x.await("ms   delay p99 ") // operations came back
+	x.await("CPUs  client ")
 	require.Contains(t, x.output(), "\x1b[1metlbench run slow   seed 1\x1b[0m")
 	require.Contains(t, x.output(), "in-flight 2/2")
-	require.Contains(t, x.output(), "CPUs  client ")
+	require.Regexp(t, `generator \x1b\[3[23]m(OK|BUSY)`, x.output())
 	x.press(ctrlC)
 	var exit *exec.ExitError
 	require.ErrorAs(t, x.cmd.Wait(), &exit)
