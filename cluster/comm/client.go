@@ -417,8 +417,13 @@ func (b *replyBody) Close() error {
 	return nil
 }
 
-// finished tells whether the whole request is sent, without waiting for it: a
-// pod that answered in full without reading its request gets a new connection.
+// sentGrace is how long the goroutine that sends may take to tell that it is
+// through, when the whole answer is there already.
+const sentGrace = 20 * time.Millisecond
+
+// finished tells whether the whole request is sent. It waits no longer than it
+// takes to be told: a pod that answered in full without reading its request
+// gets a new connection.
 func (s *sending) finished() bool {
 	if s.done == nil {
 		return s.err == nil
@@ -426,7 +431,7 @@ func (s *sending) finished() bool {
 	select {
 	case <-s.done:
 		return s.err == nil
-	default:
+	case <-time.After(sentGrace):
 		return false
 	}
 }
