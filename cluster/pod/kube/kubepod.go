@@ -14,8 +14,11 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/etlbench/etlbench/cluster/api"
 	"github.com/etlbench/etlbench/cluster/pod"
 )
 
@@ -72,12 +75,20 @@ func deletedBy(p *corev1.Pod) string {
 
 // ready waits until the pod is ready and answers at its address.
 func (k *kubePod) ready(ctx context.Context) error {
+	asked, launched := time.Now(), time.Time{}
 	for {
 		k.mu.Lock()
 		p := k.state
 		k.mu.Unlock()
+		if launched.IsZero() && (runs(p) || isReady(p)) {
+			launched = time.Now()
+		}
 		if isReady(p) {
-			return k.reach(ctx, p.Status.HostIP)
+			if err := k.reach(ctx, p.Status.HostIP); err != nil {
+				return err
+			}
+			k.started(ctx, launched.Sub(asked), time.Since(launched))
+			return nil
 		}
 		select {
 		case <-k.gone:
@@ -87,6 +98,20 @@ func (k *kubePod) ready(ctx context.Context) error {
 		case <-k.changed:
 		}
 	}
+}
+
+// started notes how long the pod took. What its image took is in an event; where
+// events are not for this program to read, it is a part of the launch.
+func (k *kubePod) started(ctx context.Context, launch, ready time.Duration) {
+	pull := time.Duration(0)
+	events, err := k.runtime.cfg.Client.CoreV1().Events(k.runtime.cfg.Namespace).List(ctx,
+		metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("involvedObject.uid", string(k.uid)).String()})
+	if err == nil {
+		pull = min(pulled(events.Items), launch)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.info.Start = api.PodStart{Pull: pull, Launch: launch - pull, Ready: ready}
 }
 
 // reachTimeout bounds one attempt to connect.

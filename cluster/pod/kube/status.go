@@ -3,8 +3,10 @@ package kube
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -16,6 +18,28 @@ func isReady(p *corev1.Pod) bool {
 	return p.Status.HostIP != "" && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 	})
+}
+
+// runs tells whether all containers of a pod have begun.
+func runs(p *corev1.Pod) bool {
+	return len(p.Status.ContainerStatuses) == len(p.Spec.Containers) &&
+		!slices.ContainsFunc(p.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.State.Running == nil })
+}
+
+// pullMessage is what a kubelet says of an image that it has pulled:
+// Successfully pulled image "a/b:1" in 1.204s (1.204s including waiting).
+var pullMessage = regexp.MustCompile(`^Successfully pulled image .* in ([0-9.a-zµ]+)`)
+
+// pulled is how long a pod's images took to come, one after the other.
+func pulled(events []corev1.Event) (sum time.Duration) {
+	for _, e := range events {
+		if m := pullMessage.FindStringSubmatch(e.Message); e.Reason == "Pulled" && m != nil {
+			if d, err := time.ParseDuration(m[1]); err == nil {
+				sum += d
+			}
+		}
+	}
+	return sum
 }
 
 // hopeless are the reasons for which a container waits that no waiting

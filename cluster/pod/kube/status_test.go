@@ -2,10 +2,23 @@ package kube
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 )
+
+func TestPulled(t *testing.T) {
+	require.Zero(t, pulled([]corev1.Event{
+		{Reason: "Pulling", Message: `Pulling image "a:1"`},
+		{Reason: "Pulled", Message: `Container image "a:1" already present on machine`},
+	}))
+	require.Equal(t, 1704*time.Millisecond, pulled([]corev1.Event{
+		{Reason: "Pulled", Message: `Successfully pulled image "a:1" in 1.204s (1.204s including waiting). Image size: 12345 bytes.`},
+		{Reason: "Pulled", Message: `Successfully pulled image "b in 3s:1" in 500.0ms (1.7s including waiting). Image size: 1 bytes.`},
+		{Reason: "Started", Message: "Started container main"},
+	}))
+}
 
 func TestFailure(t *testing.T) {
 	state := func(s corev1.ContainerState) corev1.PodStatus {
