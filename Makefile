@@ -8,7 +8,7 @@ TOOL    := $(GO) tool -modfile=hack/tools/go.mod
 
 # The race detector needs a C compiler.
 RACE    := $(shell (command -v gcc || command -v clang) >/dev/null 2>&1 && echo -race)
-TEST    := $(TOOL) gotestsum --format pkgname -- -timeout 15m
+TEST    := $(TOOL) gotestsum --format pkgname -- -timeout 30m
 
 # The last line of a test says if the race detector was not there.
 RACED   := $(if $(RACE),true,echo "The race detector was not used: it needs gcc or clang.")

@@ -314,7 +314,7 @@ func (c *Client) ETLs(ctx context.Context) ([]ETLInfo, error) {
 // ETL tells how an ETL was made and what it failed on.
 func (c *Client) ETL(ctx context.Context, name string) (*ETLDetails, error) {
 	d := &ETLDetails{}
-	return d, c.call(ctx, request{method: http.MethodGet, path: etlPath(name)}, d)
+	return d, c.call(ctx, request{method: http.MethodGet, path: etlPath(name), query: url.Values{QparamStarts: {"true"}}}, d)
 }
 
 // ETLLogs gives the end of each pod's log.

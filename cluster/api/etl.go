@@ -155,7 +155,8 @@ type ETLDetails struct {
 	// Interpreters are what the runtime of init code really is: version and
 	// path, by target. Empty unless it runs.
 	Interpreters map[string]string `json:"interpreters,omitempty"`
-	// Starts are how long pods took to start, by target. Empty unless it runs.
+	// Starts are how long pods took to start, by target. Empty unless it runs,
+	// and was asked for by QparamStarts.
 	Starts map[string]PodStart `json:"pod_starts,omitempty"`
 }
 

@@ -36,6 +36,7 @@ const (
 	QparamOWT       = "owt"
 	QparamProps     = "props"
 	QparamSummary   = "bsumm_remote" // a HEAD of a bucket tells its sums, too
+	QparamStarts    = "pod_starts"   // details of an ETL have how long its pods took to start: not AIStore's
 	QparamCommand   = "command"      // io://: historical, one value an argument
 )
 

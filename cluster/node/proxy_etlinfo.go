@@ -102,7 +102,7 @@ func (p *Proxy) viewETL(ctx *fasthttp.RequestCtx, name string, e meta.ETL, job s
 			if info.Runs != "" {
 				d.Interpreters[id] = info.Runs
 			}
-			if info.Start != nil {
+			if info.Start != nil && ctx.QueryArgs().GetBool(api.QparamStarts) {
 				d.Starts[id] = *info.Start
 			}
 		}
