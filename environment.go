@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -40,7 +41,8 @@ func environment(ctx context.Context, e *env, data string, choices python.Runtim
 }
 
 // ownDigest identifies the program that runs, "" when its file cannot be read.
-func ownDigest() string {
+// It is looked at once: a sweep has many runs.
+var ownDigest = sync.OnceValue(func() string {
 	path, err := os.Executable()
 	if err != nil {
 		return ""
@@ -55,7 +57,7 @@ func ownDigest() string {
 		return ""
 	}
 	return fmt.Sprintf("sha256:%x", h.Sum(nil))
-}
+})
 
 // procField is the value of the first "name : value" line of a file.
 func procField(path, name string) string {

@@ -273,18 +273,20 @@ func TestPortTaken(t *testing.T) {
 	require.ErrorContains(t, err, "address already in use: choose another with --listen")
 }
 
-// TestInterrupt presses Ctrl-C in the middle of a run: what was measured is
-// kept and reported, the exit code says so, and nothing stays behind.
-func TestInterrupt(t *testing.T) {
-	state, out := t.TempDir(), filepath.Join(t.TempDir(), "run")
-	cmd := exec.Command(program(t), "run", "inline-by-comm", "--out", out, "--set", "phases.measure=20s", "--set", "phases.warmup=100ms")
+// interrupted runs the program with a run or sweep into the folder out, and
+// presses Ctrl-C when it has said until: what was measured is kept and reported,
+// the exit code says so, and nothing stays behind.
+func interrupted(t *testing.T, until, out string, args ...string) {
+	t.Helper()
+	state := t.TempDir()
+	cmd := exec.Command(program(t), append(args, "--out", out)...)
 	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+state)
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	buf := make([]byte, 4096)
 	var log strings.Builder
-	for !strings.Contains(log.String(), "measure") {
+	for !strings.Contains(log.String(), until) {
 		n, err := stderr.Read(buf)
 		log.Write(buf[:n])
 		require.NoError(t, err, log.String())
@@ -300,4 +302,8 @@ func TestInterrupt(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(state, "etlbench", "*"))
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+func TestInterrupt(t *testing.T) {
+	interrupted(t, "measure", filepath.Join(t.TempDir(), "run"), "run", "inline-by-comm", "--set", "phases.measure=20s", "--set", "phases.warmup=100ms")
 }
