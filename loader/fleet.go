@@ -72,8 +72,7 @@ type Slice struct {
 	Verified int64 `json:"verified,omitempty"` // of Ops: all of the output was compared, and equal
 	Wrong    int64 `json:"wrong,omitempty"`    // of Errors: the output came, and was not as expected
 	Clamped  int64 `json:"clamped,omitempty"`  // values beyond results.MaxLatency
-	// Latency is histograms by metric, in the HdrHistogram V2 encoding; see
-	// results.DecodeHistogram.
+	// Latency is histograms by metric, as results.EncodeHistogram gives them.
 	Latency map[string]string `json:"latency,omitempty"`
 }
 
@@ -98,14 +97,14 @@ func (s *series) slice() (Slice, error) {
 		if empty(h) {
 			continue
 		}
-		data, err := h.EncodeV2()
+		text, err := results.EncodeHistogram(h)
 		if err != nil {
 			return Slice{}, err
 		}
 		if out.Latency == nil {
 			out.Latency = map[string]string{}
 		}
-		out.Latency[metricNames[m]] = string(data)
+		out.Latency[metricNames[m]] = text
 	}
 	return out, nil
 }

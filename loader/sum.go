@@ -24,7 +24,7 @@ type sum struct {
 // would else take 180 KB each.
 type packed struct {
 	series
-	hist [metricCount][]byte
+	hist [metricCount]string
 }
 
 // fail counts that the arm could not be set up, or its job not be run.
@@ -72,16 +72,16 @@ func (p *packed) add(s *series) {
 	for m, h := range all.hist {
 		if !empty(h) {
 			// It fails for values beyond the histogram's range, which it has not.
-			p.hist[m], _ = h.EncodeV2()
+			p.hist[m], _ = results.EncodeHistogram(h)
 		}
 	}
 }
 
 func (p *packed) unpack() series {
 	s := p.series
-	for m, data := range p.hist {
-		if data != nil {
-			s.hist[m], _ = hdrhistogram.Decode(data) // what EncodeV2 gave
+	for m, text := range p.hist {
+		if text != "" {
+			s.hist[m], _ = results.DecodeHistogram(text) // what EncodeHistogram gave
 		}
 	}
 	return s

@@ -106,7 +106,7 @@ func logLine(iv Interval) (string, error) {
 	if err := checkBounds(h); err != nil {
 		return "", err
 	}
-	payload, err := h.EncodeV2()
+	payload, err := EncodeHistogram(h)
 	if err != nil {
 		return "", err
 	}
@@ -129,7 +129,7 @@ func parseLogLine(line string) (tag string, start time.Time, h *hdrhistogram.His
 	return strings.TrimPrefix(fields[0], "Tag="), start, h, err
 }
 
-// DecodeHistogram takes back what EncodeV2 of a histogram of NewHistogram gave.
+// DecodeHistogram takes back what EncodeHistogram gave of one of NewHistogram.
 func DecodeHistogram(text string) (*hdrhistogram.Histogram, error) {
 	h, err := hdrhistogram.Decode([]byte(text))
 	if err != nil {

@@ -89,7 +89,7 @@ type sampleKey struct {
 type unionTotals struct {
 	counts  Counts
 	targets map[string]*Counts
-	hist    map[Key][]byte // by metric and target
+	hist    map[Key]string // by metric and target
 }
 
 // check refuses runs that are not shares of one.
@@ -272,7 +272,7 @@ func (u *union) add(iv Interval) error {
 	at := sampleKey{u.at, iv.Key.Op}
 	t := u.totals[at]
 	if t == nil {
-		t = &unionTotals{targets: map[string]*Counts{}, hist: map[Key][]byte{}}
+		t = &unionTotals{targets: map[string]*Counts{}, hist: map[Key]string{}}
 		u.totals[at] = t
 	}
 	if iv.Key.Metric == MetricService {
@@ -308,12 +308,12 @@ func mergeInto(all map[Key]*hdrhistogram.Histogram, k Key, h *hdrhistogram.Histo
 // pack encodes the histograms of the block that is complete.
 func (u *union) pack() error {
 	for k, h := range u.hist {
-		data, err := h.EncodeV2()
+		text, err := EncodeHistogram(h)
 		if err != nil {
 			return err
 		}
 		t := u.totals[sampleKey{stepOf(k), k.Op}]
-		t.hist[Key{Metric: k.Metric, Target: k.Target}] = data
+		t.hist[Key{Metric: k.Metric, Target: k.Target}] = text
 	}
 	u.hist = nil
 	return nil
@@ -328,8 +328,8 @@ func (t *unionTotals) into(sum *Totals, targets map[string]*TargetTotals, hist m
 		}
 		targets[id].Add(*c)
 	}
-	for k, data := range t.hist {
-		h, err := DecodeHistogram(string(data))
+	for k, text := range t.hist {
+		h, err := DecodeHistogram(text)
 		if err != nil {
 			return err
 		}
