@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -332,7 +333,7 @@ func (s *stepping) follow(i int, l *link, o loader.StepOrder) error {
 		silent.Reset(Lease)
 		var m message
 		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
-			return l.failed(err)
+			return s.because(ctx, l, cmp.Or(lines.Err(), err)) // half a line is the last of a stream that is cut
 		}
 		if m.Error != "" {
 			return fmt.Errorf("agent %s: %s", l.name, m.Error)
