@@ -1,3 +1,5 @@
+//go:build !race
+
 package main
 
 import (
@@ -20,7 +22,8 @@ import (
 const maxReport = 256 << 20
 
 // TestReportIsSmall: all reports of a run take no more memory than they may, be it
-// long or of many arms. With ETLBENCH_TEST_LARGE the long one has four hours.
+// long or of many arms. With ETLBENCH_TEST_LARGE the long one has four hours. With
+// the race detector it would take minutes to make them up: see make test-all.
 func TestReportIsSmall(t *testing.T) {
 	blocks := 10
 	if os.Getenv(largeEnv) != "" {

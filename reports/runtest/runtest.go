@@ -93,7 +93,7 @@ func newMaker(p Plan) *maker {
 
 // result is the run as far as it has come.
 func (m *maker) result() *results.Run {
-	return &results.Run{Dir: "runs/made-up", Scenario: []byte("apiVersion: etlbench/v1\nname: made-up\n"),
+	return &results.Run{Dir: "runs/made-up", Scenario: []byte("apiVersion: etlbench/v1\nname: made-up\ntransforms: [echo]\n"),
 		Env:     results.Env{Version: "v0.2.0", Go: "go1.26", OS: "linux", Arch: "amd64", CPU: "Example 3000", CPUs: 8},
 		Summary: m.s, Errors: m.errs, Events: m.events}
 }
