@@ -193,20 +193,23 @@ func (c *LocalCluster) StopNode(id string) error {
 
 // Close stops all nodes, targets first: they still tell the primary.
 func (c *LocalCluster) Close() error {
-	var errs []error
-	for i := range c.cfg.Targets {
-		if c.has(targetID(i)) {
-			errs = append(errs, c.StopNode(targetID(i)))
-		}
-	}
-	for i := range max(1, c.cfg.Proxies) {
-		if c.has(proxyID(i)) {
-			errs = append(errs, c.StopNode(proxyID(i)))
-		}
-	}
+	err := errors.Join(c.stopAll(c.cfg.Targets, targetID), c.stopAll(max(1, c.cfg.Proxies), proxyID))
 	if c.Client != nil {
 		c.Client.Close()
 	}
+	return err
+}
+
+// stopAll stops n nodes of a kind at once, those that run.
+func (c *LocalCluster) stopAll(n int, id func(int) string) error {
+	errs := make([]error, n)
+	var stopping sync.WaitGroup
+	for i := range n {
+		if c.has(id(i)) {
+			stopping.Go(func() { errs[i] = c.StopNode(id(i)) })
+		}
+	}
+	stopping.Wait()
 	return errors.Join(errs...)
 }
 

@@ -49,6 +49,7 @@ const (
 	// heartbeat is long: the machine may be busy with the load that is
 	// measured, and a primary that only waits for a CPU or a disk is not lost.
 	heartbeat  = 3 * time.Second
+	hasty      = time.Millisecond // by how much hasten shortens it
 	enqueue    = 5 * time.Second  // for a change to get into the queue
 	streamTime = 10 * time.Second // for one message between members
 	openTime   = 2 * time.Second  // for the log, which another process may have open
@@ -124,15 +125,14 @@ func Open(cfg Config) (_ *Store, err error) {
 			return nil, err
 		}
 	}
-	g.hasten(cfg.ID)
-	return s, nil
+	return s, g.hasten(cfg.ID)
 }
 
 func raftConfig(cfg Config, logs io.Writer) *raft.Config {
 	beat := cmp.Or(cfg.Heartbeat, heartbeat)
 	c := raft.DefaultConfig()
 	c.LocalID = raft.ServerID(cfg.ID)
-	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = beat, beat, beat
+	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = beat, beat, beat-hasty // a lease is never longer than a heartbeat: see hasten
 	c.SnapshotThreshold, c.TrailingLogs = threshold, trailing
 	c.LogLevel, c.LogOutput = "WARN", logs
 	return c
@@ -151,18 +151,18 @@ func first(cfg Config) (*State, error) {
 // hasten ends the wait for a leader's heartbeat in a group of one, where there
 // is nobody to send it: a follower looks at its clock again when the time
 // allowed becomes shorter.
-func (g *group) hasten(id string) {
+func (g *group) hasten(id string) error {
 	c := g.raft.GetConfiguration()
-	if c.Error() != nil {
-		return
+	if err := c.Error(); err != nil {
+		return err
 	}
 	servers := c.Configuration().Servers
 	if len(servers) != 1 || string(servers[0].ID) != id {
-		return
+		return nil
 	}
 	rc := g.raft.ReloadableConfig()
-	rc.HeartbeatTimeout -= time.Millisecond
-	_ = g.raft.ReloadConfig(rc) // a valid one; without it the group is up a second later
+	rc.HeartbeatTimeout -= hasty
+	return g.raft.ReloadConfig(rc)
 }
 
 // Fresh tells whether the member had no log when it was opened.

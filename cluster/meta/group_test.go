@@ -86,6 +86,19 @@ func single(t *testing.T, dir string) *meta.Store {
 	return s
 }
 
+// TestGroupOfOneWaitsForNobody: it leads at once, whatever the heartbeat, when it
+// is new and when it comes back.
+func TestGroupOfOneWaitsForNobody(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 {
+		s, err := meta.Open(meta.Config{ID: member(0), Dir: dir, Bootstrap: true, Initial: meta.New("u", "c"), Dial: newWires(t).dial,
+			Heartbeat: time.Hour, Log: slog.New(slog.DiscardHandler)})
+		require.NoError(t, err)
+		lead(t, s)
+		require.NoError(t, s.Close())
+	}
+}
+
 func bucket(name string) meta.Command {
 	return meta.Command{CreateBucket: &meta.CreateBucket{Name: name}}
 }
