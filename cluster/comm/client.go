@@ -283,16 +283,11 @@ const userAgent = "Go-http-client/1.1"
 // send writes the header, and a small body with it; a large one goes on in a
 // goroutine that ends with the connection at the latest.
 func send(conn *clientConn, host string, r call) (*sending, error) {
-	var head bytes.Buffer
-	fmt.Fprintf(&head, "%s %s HTTP/1.1\r\nHost: %s\r\n", r.method, r.target, host)
-	if r.header == nil { // else it is somebody else's, or nobody's
-		fmt.Fprintf(&head, "User-Agent: %s\r\n", userAgent)
-	}
-	if len(r.stops) > 0 {
-		fmt.Fprintf(&head, "%s: %s\r\n", hdrNodeURL, strings.Join(r.stops, ","))
-	}
-	_ = r.header.Write(&head) // nothing is in the way of a buffer
+	head := requests.Get().(*bytes.Buffer)
+	free := func() { head.Reset(); requests.Put(head) }
+	writeHeader(head, host, r)
 	if r.open == nil {
+		defer free()
 		if r.method != http.MethodGet {
 			head.WriteString("Content-Length: 0\r\n")
 		}
@@ -301,15 +296,17 @@ func send(conn *clientConn, host string, r call) (*sending, error) {
 	}
 	o, err := r.open()
 	if err != nil {
+		free()
 		return nil, fmt.Errorf("%w: %w", errSource, err)
 	}
 	head.WriteString("Content-Type: application/octet-stream\r\n")
 	if o.Size < 0 {
 		head.WriteString("Transfer-Encoding: chunked\r\n\r\n")
 	} else {
-		fmt.Fprintf(&head, "Content-Length: %d\r\n\r\n", o.Size)
+		fmt.Fprintf(head, "Content-Length: %d\r\n\r\n", o.Size)
 	}
 	if o.Size >= 0 && o.Size <= smallBody {
+		defer free()
 		defer o.Body.Close()
 		if _, err := head.ReadFrom(ExactReader(o.Body, o.Size)); err != nil {
 			return nil, fmt.Errorf("%w: %w", errSource, err)
@@ -319,10 +316,28 @@ func send(conn *clientConn, host string, r call) (*sending, error) {
 	s := &sending{done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
+		defer free()
 		defer o.Body.Close()
 		s.err = sendLarge(conn, head.Bytes(), o)
 	}()
 	return s, nil
+}
+
+// requests are buffers for a request's header, and a small body behind it.
+var requests = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 4<<10)) }}
+
+// writeHeader writes all but what describes the body.
+func writeHeader(head *bytes.Buffer, host string, r call) {
+	for _, s := range []string{r.method, " ", r.target, " HTTP/1.1\r\nHost: ", host, "\r\n"} {
+		head.WriteString(s)
+	}
+	if r.header == nil { // else it is somebody else's, or nobody's
+		head.WriteString("User-Agent: " + userAgent + "\r\n")
+	}
+	if len(r.stops) > 0 {
+		head.WriteString(hdrNodeURL + ": " + strings.Join(r.stops, ",") + "\r\n")
+	}
+	_ = r.header.Write(head) // nothing is in the way of a buffer
 }
 
 func write(conn net.Conn, b []byte) error {

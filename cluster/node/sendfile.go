@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/valyala/fasthttp"
 
@@ -25,11 +26,51 @@ func sendFile(ctx *fasthttp.RequestCtx, o *store.Object, first, length int64) er
 		return nil
 	}
 	defer o.Close()
-	buf := make([]byte, length)
-	if n, err := o.ReadAt(buf, first); n < len(buf) {
+	b := newSmallBody()
+	if n, err := o.ReadAt(b.buf[:length], first); n < int(length) {
+		b.Close()
 		return fmt.Errorf("read %s: %w", o.Name, err)
 	}
-	ctx.Response.SetBodyRaw(buf)
+	b.left = b.buf[:length]
+	ctx.Response.SetBodyStream(b, int(length))
+	return nil
+}
+
+// smallBody is a body of up to smallReply bytes, in a buffer that is used again
+// when it is closed.
+type smallBody struct {
+	buf  [smallReply]byte
+	left []byte // of buf, to be read
+}
+
+var smallBodies = sync.Pool{New: func() any { return new(smallBody) }}
+
+// newSmallBody gives one with nothing in it. Close frees it.
+func newSmallBody() *smallBody { return smallBodies.Get().(*smallBody) }
+
+func (b *smallBody) Read(p []byte) (int, error) {
+	if len(b.left) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, b.left)
+	b.left = b.left[n:]
+	return n, nil
+}
+
+// WriteTo writes all that is left at once.
+func (b *smallBody) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(b.left)
+	b.left = b.left[n:]
+	return int64(n), err
+}
+
+// SupportsBodyWriteTo tells fasthttp that WriteTo may replace Read.
+func (b *smallBody) SupportsBodyWriteTo() bool { return true }
+
+// Close frees the body, once.
+func (b *smallBody) Close() error {
+	b.left = nil
+	smallBodies.Put(b)
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -128,20 +127,21 @@ func (t *Target) relay(ctx *fasthttp.RequestCtx, x *transformation) error {
 			ctx.Response.Header.Add(k, v)
 		}
 	}
-	head := make([]byte, size)
-	n, err := io.ReadFull(x.body, head)
-	head = head[:n]
-	ctx.Response.Header.SetContentType(cmp.Or(x.ContentType, http.DetectContentType(head)))
+	head := newSmallBody()
+	n, err := io.ReadFull(x.body, head.buf[:size])
+	head.left = head.buf[:n]
+	ctx.Response.Header.SetContentType(cmp.Or(x.ContentType, http.DetectContentType(head.left)))
 	if err == io.EOF || err == io.ErrUnexpectedEOF && (x.Size < 0 || x.Size == int64(n)) {
 		x.done(t, nil)
-		ctx.Response.SetBodyRaw(head)
+		ctx.Response.SetBodyStream(head, n)
 		return nil
 	}
 	if err != nil {
+		head.Close()
 		x.done(t, err)
 		return fmt.Errorf("%s: %s: %w", t.name(), x.name, err)
 	}
-	s := &relayStream{Reader: io.MultiReader(bytes.NewReader(head), x.body), x: x, t: t}
+	s := &relayStream{Reader: io.MultiReader(head, x.body), head: head, x: x, t: t}
 	ctx.Response.SetBodyStream(s, int(x.Size))
 	return nil
 }
@@ -149,10 +149,11 @@ func (t *Target) relay(ctx *fasthttp.RequestCtx, x *transformation) error {
 // relayStream is a large reply on its way to the client.
 type relayStream struct {
 	io.Reader
-	x   *transformation
-	t   *Target
-	err error // of reading
-	eof bool
+	head *smallBody // the begin of it
+	x    *transformation
+	t    *Target
+	err  error // of reading
+	eof  bool
 }
 
 func (s *relayStream) Read(p []byte) (int, error) {
@@ -195,5 +196,5 @@ func (s *relayStream) Close() error {
 		s.err = errClientGone
 	}
 	s.x.done(s.t, s.err)
-	return nil
+	return s.head.Close()
 }
