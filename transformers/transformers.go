@@ -11,6 +11,7 @@ import (
 	"context"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/etlbench/etlbench/cluster/comm"
 )
@@ -87,6 +88,8 @@ func Names() []string {
 // maxBlock is the most that is copied between two looks at the context.
 const maxBlock = 256 << 10
 
+var blocks = sync.Pool{New: func() any { return new([maxBlock]byte) }}
+
 // copyBlocks copies src to dst in blocks and stops when ctx ends. Size is the
 // expected number of bytes, -1 when unknown: a small object then gets a small
 // block, which matters at thousands of 4 KiB objects a second.
@@ -95,7 +98,9 @@ func copyBlocks(ctx context.Context, dst io.Writer, src io.Reader, size int64) e
 	if size >= 0 && size < block {
 		block = size + 1 // one more, so that the end is seen by the read that fills it
 	}
-	_, err := io.CopyBuffer(dst, &ctxReader{ctx: ctx, r: src}, make([]byte, block))
+	buf := blocks.Get().(*[maxBlock]byte)
+	defer blocks.Put(buf)
+	_, err := io.CopyBuffer(dst, &ctxReader{ctx: ctx, r: src}, buf[:block])
 	return err
 }
 

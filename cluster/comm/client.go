@@ -35,9 +35,6 @@ type client struct {
 // maxIdle bounds the idle connections of a client.
 const maxIdle = 256
 
-// smallBody is the largest body that is sent in one piece with its header.
-const smallBody = 64 << 10
-
 type clientConn struct {
 	net.Conn
 	br     *bufio.Reader
@@ -305,7 +302,7 @@ func send(conn *clientConn, host string, r call) (*sending, error) {
 	} else {
 		fmt.Fprintf(head, "Content-Length: %d\r\n\r\n", o.Size)
 	}
-	if o.Size >= 0 && o.Size <= smallBody {
+	if o.Size >= 0 && o.Size <= SmallSize {
 		defer free()
 		defer o.Body.Close()
 		if _, err := head.ReadFrom(ExactReader(o.Body, o.Size)); err != nil {

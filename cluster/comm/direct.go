@@ -1,7 +1,6 @@
 package comm
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -152,14 +151,6 @@ func (c *countingBody) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	c.n += int64(n)
 	return n, err
-}
-
-// result is what a spool holds, complete or still to come.
-func (s *spool) result(done bool) Object {
-	if done {
-		return Object{Body: io.NopCloser(bytes.NewReader(s.buf)), Size: int64(len(s.buf))}
-	}
-	return Object{Body: &Stream{Reader: s.reader(), Done: s.close}, Size: -1}
 }
 
 // forward sends a result on and answers with what became of it.

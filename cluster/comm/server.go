@@ -214,16 +214,15 @@ func (s *Server) start(src io.Reader, o Info, after func()) (*spool, context.Can
 func (s *Server) run(ctx *fasthttp.RequestCtx, o Info, src io.Reader, after func()) {
 	stops := s.stops(string(ctx.Request.Header.Peek(hdrNodeURL)))
 	out, cancel := s.start(src, o, after)
-	body, err, done := out.wait()
+	err, done := out.wait()
 	switch {
 	case err != nil:
 		s.fail(ctx, o, err)
 	case len(stops) > 0:
 		s.forward(ctx, o, stops, out, done)
-	case done:
-		ctx.Response.SetBodyRaw(body)
 	default:
-		ctx.Response.SetBodyStream(&Stream{Reader: out.reader(), Done: out.close}, -1)
+		result := out.result(done)
+		ctx.Response.SetBodyStream(result.Body, int(result.Size))
 	}
 	if done {
 		cancel(nil)

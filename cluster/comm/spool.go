@@ -7,14 +7,11 @@ import (
 	"io"
 )
 
-// spoolSize is how much of a result is held back before the reply is begun.
-// Until then a failure can still be told by a status.
-const spoolSize = 64 << 10
-
-// spool takes what a transform writes. A result that fits is given whole; once
-// it does not, the reader gets it piece by piece.
+// spool takes what a transform writes. A result that fits a SmallBody is held
+// back, so that a failure can still be told by a status, and given whole; once it
+// does not fit, the reader gets it piece by piece.
 type spool struct {
-	buf    []byte
+	small  *SmallBody    // what is held back; whoever took the result frees it
 	over   chan struct{} // closed when the result outgrew the spool
 	done   chan struct{} // closed by finish
 	err    error         // valid after done
@@ -25,7 +22,7 @@ type spool struct {
 }
 
 func newSpool(cancel context.CancelCauseFunc) *spool {
-	return &spool{over: make(chan struct{}), done: make(chan struct{}), cancel: cancel}
+	return &spool{small: NewSmallBody(), over: make(chan struct{}), done: make(chan struct{}), cancel: cancel}
 }
 
 // Write is the transform's end. It is not for concurrent use.
@@ -33,16 +30,18 @@ func (s *spool) Write(p []byte) (int, error) {
 	if s.bw != nil {
 		return s.bw.Write(p)
 	}
-	if len(s.buf)+len(p) <= spoolSize {
-		s.buf = append(s.buf, p...)
+	if space := s.small.Space(); len(p) <= len(space) {
+		s.small.Add(copy(space, p))
 		return len(p), nil
 	}
 	s.pr, s.pw = io.Pipe()
 	// A transform may write a few bytes at a time; the pipe hands over each
 	// piece to a waiting reader, so pieces should be large.
-	s.bw = bufio.NewWriterSize(s.pw, spoolSize)
+	s.bw = bufio.NewWriterSize(s.pw, SmallSize)
 	close(s.over)
-	if _, err := s.bw.Write(s.buf); err != nil {
+	_, err := s.small.WriteTo(s.bw)
+	s.small.Close()
+	if err != nil {
 		return 0, err
 	}
 	return s.bw.Write(p)
@@ -64,24 +63,34 @@ func (s *spool) finish(err error) {
 	close(s.done)
 }
 
-// wait blocks until the result is complete (done) or outgrew the spool.
-func (s *spool) wait() (result []byte, err error, done bool) {
+// wait blocks until the result is complete (done) or outgrew the spool. A result
+// without an error is to be taken.
+func (s *spool) wait() (err error, done bool) {
 	select {
 	case <-s.over:
-		return nil, nil, false
+		return nil, false
 	case <-s.done:
 	}
 	select {
 	case <-s.over:
-		return nil, nil, false
+		return nil, false
 	default:
-		return s.buf, s.err, true
 	}
+	if s.err != nil {
+		s.small.Close()
+	}
+	return s.err, true
 }
 
-// reader gives a result that outgrew the spool. A transform that failed ends
-// it with its error, so the reply is cut rather than short.
-func (s *spool) reader() io.Reader { return s.pr }
+// result is what wait said was there: complete (done), or still to come. A
+// transform that fails in the middle ends it with its error, so the reply is cut
+// rather than short. The caller closes the body.
+func (s *spool) result(done bool) Object {
+	if done {
+		return Object{Body: s.small, Size: int64(len(s.small.Bytes()))}
+	}
+	return Object{Body: &Stream{Reader: s.pr, Done: s.close}, Size: -1}
+}
 
 // errAborted ends a transform whose reader has gone.
 var errAborted = errors.New("the reader hung up")

@@ -301,7 +301,7 @@ func (s *Server) wsObject(c *websocket.Conn) error {
 	}
 	out, cancel := s.start(src, o, after)
 	defer cancel(nil)
-	_, err, done := out.wait()
+	err, done := out.wait()
 	if err != nil {
 		return s.wsFail(c, o, err)
 	}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/valyala/fasthttp"
 
@@ -12,12 +11,9 @@ import (
 	"github.com/etlbench/etlbench/cluster/store"
 )
 
-// smallReply is the largest body that is sent in one write with its header.
-const smallReply = 64 << 10
-
 // sendFile answers with length bytes of an object and closes it.
 func sendFile(ctx *fasthttp.RequestCtx, o *store.Object, first, length int64) error {
-	if length > smallReply {
+	if length > comm.SmallSize {
 		if _, err := o.File().Seek(first, io.SeekStart); err != nil {
 			o.Close()
 			return err
@@ -26,51 +22,13 @@ func sendFile(ctx *fasthttp.RequestCtx, o *store.Object, first, length int64) er
 		return nil
 	}
 	defer o.Close()
-	b := newSmallBody()
-	if n, err := o.ReadAt(b.buf[:length], first); n < int(length) {
+	b := comm.NewSmallBody()
+	if n, err := o.ReadAt(b.Space()[:length], first); n < int(length) {
 		b.Close()
 		return fmt.Errorf("read %s: %w", o.Name, err)
 	}
-	b.left = b.buf[:length]
+	b.Add(int(length))
 	ctx.Response.SetBodyStream(b, int(length))
-	return nil
-}
-
-// smallBody is a body of up to smallReply bytes, in a buffer that is used again
-// when it is closed.
-type smallBody struct {
-	buf  [smallReply]byte
-	left []byte // of buf, to be read
-}
-
-var smallBodies = sync.Pool{New: func() any { return new(smallBody) }}
-
-// newSmallBody gives one with nothing in it. Close frees it.
-func newSmallBody() *smallBody { return smallBodies.Get().(*smallBody) }
-
-func (b *smallBody) Read(p []byte) (int, error) {
-	if len(b.left) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, b.left)
-	b.left = b.left[n:]
-	return n, nil
-}
-
-// WriteTo writes all that is left at once.
-func (b *smallBody) WriteTo(w io.Writer) (int64, error) {
-	n, err := w.Write(b.left)
-	b.left = b.left[n:]
-	return int64(n), err
-}
-
-// SupportsBodyWriteTo tells fasthttp that WriteTo may replace Read.
-func (b *smallBody) SupportsBodyWriteTo() bool { return true }
-
-// Close frees the body, once.
-func (b *smallBody) Close() error {
-	b.left = nil
-	smallBodies.Put(b)
 	return nil
 }
 

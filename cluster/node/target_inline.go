@@ -115,8 +115,8 @@ func clientHeader(ctx *fasthttp.RequestCtx) http.Header {
 // Its type is told from its first bytes, as AIStore does, unless the pod's own
 // reply is passed on.
 func (t *Target) relay(ctx *fasthttp.RequestCtx, x *transformation) error {
-	size := smallReply
-	if x.Size > smallReply {
+	size := comm.SmallSize
+	if x.Size > comm.SmallSize {
 		size = sniffSize
 	}
 	if x.Status != 0 {
@@ -127,10 +127,10 @@ func (t *Target) relay(ctx *fasthttp.RequestCtx, x *transformation) error {
 			ctx.Response.Header.Add(k, v)
 		}
 	}
-	head := newSmallBody()
-	n, err := io.ReadFull(x.body, head.buf[:size])
-	head.left = head.buf[:n]
-	ctx.Response.Header.SetContentType(cmp.Or(x.ContentType, http.DetectContentType(head.left)))
+	head := comm.NewSmallBody()
+	n, err := io.ReadFull(x.body, head.Space()[:size])
+	head.Add(n)
+	ctx.Response.Header.SetContentType(cmp.Or(x.ContentType, http.DetectContentType(head.Bytes())))
 	if err == io.EOF || err == io.ErrUnexpectedEOF && (x.Size < 0 || x.Size == int64(n)) {
 		x.done(t, nil)
 		ctx.Response.SetBodyStream(head, n)
@@ -149,7 +149,7 @@ func (t *Target) relay(ctx *fasthttp.RequestCtx, x *transformation) error {
 // relayStream is a large reply on its way to the client.
 type relayStream struct {
 	io.Reader
-	head *smallBody // the begin of it
+	head *comm.SmallBody // the begin of it
 	x    *transformation
 	t    *Target
 	err  error // of reading
