@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode"
@@ -50,6 +51,19 @@ func fourWay() runtest.Plan {
 func made(t *testing.T, p runtest.Plan) *reports.Report {
 	t.Helper()
 	r, err := reports.Build(judge.Of(runtest.Make(p)), judge.Options{})
+	require.NoError(t, err)
+	return r
+}
+
+var fourWayReport = sync.OnceValues(func() (*reports.Report, error) {
+	return reports.Build(judge.Of(runtest.Make(fourWay())), judge.Options{})
+})
+
+// madeFourWay is made of fourWay, once for all tests: it takes a while with the
+// race detector.
+func madeFourWay(t *testing.T) *reports.Report {
+	t.Helper()
+	r, err := fourWayReport()
 	require.NoError(t, err)
 	return r
 }
@@ -95,7 +109,7 @@ func TestJudgedGolden(t *testing.T) {
 }
 
 func TestJudgedTextFitsTheTerminal(t *testing.T) {
-	r := made(t, fourWay())
+	r := madeFourWay(t)
 	for line := range strings.Lines(drawn(t, reports.WriteText, r)) {
 		require.LessOrEqual(t, len([]rune(strings.TrimSuffix(line, "\n"))), 100, line)
 	}
@@ -103,7 +117,7 @@ func TestJudgedTextFitsTheTerminal(t *testing.T) {
 
 // The same number is the same in every output.
 func TestJudgedOutputsAgree(t *testing.T) {
-	r := made(t, fourWay())
+	r := madeFourWay(t)
 	var told reports.JSONReport
 	require.NoError(t, json.Unmarshal([]byte(drawn(t, reports.WriteJSON, r)), &told))
 	text := strings.Join(strings.Fields(drawn(t, reports.WriteText, r)), " ")
@@ -149,7 +163,7 @@ func TestFaultsAreTold(t *testing.T) {
 	}
 	page := drawn(t, reports.WriteHTML, r)
 	require.Contains(t, page, "stroke:var(--cf2)", "a line in the charts over time")
-	require.NotContains(t, drawn(t, reports.WriteHTML, made(t, fourWay())), "stroke:var(--cf2)")
+	require.NotContains(t, drawn(t, reports.WriteHTML, madeFourWay(t)), "stroke:var(--cf2)")
 }
 
 // TestFaultsTable: what faults did is the same in all outputs.
@@ -193,7 +207,7 @@ func TestFaultsTable(t *testing.T) {
 }
 
 func TestCSVHasBlocksAndTotals(t *testing.T) {
-	r := made(t, fourWay())
+	r := madeFourWay(t)
 	out := drawn(t, reports.WriteCSV, r)
 	require.Equal(t, 1+4*(1+10), strings.Count(out, "\n"))
 	sum, total := 0, 0
@@ -237,7 +251,7 @@ func TestBenchIsReadByBenchstat(t *testing.T) {
 }
 
 func TestHgrm(t *testing.T) {
-	r := made(t, fourWay())
+	r := madeFourWay(t)
 	var b bytes.Buffer
 	require.NoError(t, reports.WriteHgrm(&b, r, "io"))
 	require.Contains(t, b.String(), "# io get-etl, response ms, 0 never served")
@@ -276,7 +290,7 @@ func TestSchema(t *testing.T) {
 	for name, fabricate := range runs() {
 		require.NoError(t, check(render(t, reports.WriteJSON, fabricate())), name)
 	}
-	good := drawn(t, reports.WriteJSON, made(t, fourWay()))
+	good := drawn(t, reports.WriteJSON, madeFourWay(t))
 	require.NoError(t, check(good))
 	require.Error(t, check(strings.Replace(good, `"verdict"`, `"verdikt"`, 1)), "an unknown key")
 	require.Error(t, check(strings.Replace(good, `"blocks": 10`, `"blocks": "ten"`, 1)), "a wrong type")
@@ -308,7 +322,7 @@ func pointers() map[string]bool {
 }
 
 func TestExplainWhatIsNotThere(t *testing.T) {
-	r := made(t, fourWay())
+	r := madeFourWay(t)
 	r.Run.Dir = ""
 	require.EqualError(t, reports.Explain(io.Discard, r, "hpul.p99"), `no arm "hpul" in this run; want ARM.NUMBER (did you mean "hpull"?)`)
 	require.EqualError(t, reports.Explain(io.Discard, r, "hpull.p98"), `unknown number "p98" (did you mean "p90"?)`)
@@ -319,7 +333,7 @@ func TestExplainWhatIsNotThere(t *testing.T) {
 
 // A stall in one interval of one block is what explain finds.
 func TestExplainFindsTheWorstInterval(t *testing.T) {
-	r := made(t, fourWay())
+	r := madeFourWay(t)
 	r.Run.Dir = "" // explain looks into no folder
 	s := r.Evidence.Find("hpull", "get-etl")
 	for i := range s.Points {
@@ -408,7 +422,7 @@ func TestScalingAndCosts(t *testing.T) {
 }
 
 func TestReproduceTellsRunsApart(t *testing.T) {
-	r := made(t, fourWay())
+	r := madeFourWay(t)
 	r.Run.Env.Binary, r.Run.Summary.Dataset.Digest = "sha256:aa", "xxh64:bb"
 	r.Run.Scenario = []byte("x")
 	md := drawn(t, reports.WriteMarkdown, r)
@@ -419,7 +433,7 @@ func TestReproduceTellsRunsApart(t *testing.T) {
 }
 
 func TestPairedDifferencesAreDrawn(t *testing.T) {
-	page := drawn(t, reports.WriteHTML, made(t, fourWay()))
+	page := drawn(t, reports.WriteHTML, madeFourWay(t))
 	_, page, found := strings.Cut(page, "Change of p99 by block, against hpush")
 	require.True(t, found)
 	data, _, _ := strings.Cut(page, "</table>")
@@ -427,7 +441,7 @@ func TestPairedDifferencesAreDrawn(t *testing.T) {
 }
 
 func TestPhasesAddUp(t *testing.T) {
-	r := made(t, fourWay())
+	r := madeFourWay(t)
 	for _, s := range r.Evidence.Series {
 		shares, told := reports.Shares(&s.Row.Measured)
 		if s.Row.Comm != "hpush" {

@@ -46,7 +46,7 @@ func TestOutputsAskedFor(t *testing.T) {
 
 // What Prometheus' own parser reads is what was measured.
 func TestProm(t *testing.T) {
-	r := made(t, fourWay())
+	r := madeFourWay(t)
 	row := &r.Run.Summary.Rows[1]
 	row.Response.Infinite, row.Response.P999Ms, row.Response.MeanMs = 3, nil, nil
 	parser := expfmt.NewTextParser(model.UTF8Validation)
