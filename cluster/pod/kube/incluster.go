@@ -24,7 +24,21 @@ func InCluster() (kubernetes.Interface, error) {
 	if err != nil {
 		return nil, fmt.Errorf("this process does not run in a pod of Kubernetes: %w", err)
 	}
-	return kubernetes.NewForConfig(config)
+	return NewClient(config)
+}
+
+// Limits of what a client asks in a second, and at once. Those of client-go, 5
+// and 10, would make pods of many ETLs wait for each other.
+const (
+	clientQPS   = 50
+	clientBurst = 100
+)
+
+// NewClient is a client that a Runtime can be made with.
+func NewClient(config *rest.Config) (kubernetes.Interface, error) {
+	c := rest.CopyConfig(config)
+	c.QPS, c.Burst = clientQPS, clientBurst
+	return kubernetes.NewForConfig(c)
 }
 
 // PublicURL is where what is outside of Kubernetes reaches this process's pod:

@@ -55,7 +55,7 @@ func inLab(m *testing.M) (code int) {
 	check(c.Load(img))
 	config, err := c.REST()
 	check(err)
-	client, err := kubernetes.NewForConfig(config)
+	client, err := kube.NewClient(config)
 	check(err)
 	nodes, err := client.CoreV1().Nodes().List(context.Background(), metav1.ListOptions{LabelSelector: "!node-role.kubernetes.io/control-plane"})
 	check(err)
