@@ -307,3 +307,37 @@ func interrupted(t *testing.T, until, out string, args ...string) {
 func TestInterrupt(t *testing.T) {
 	interrupted(t, "measure", filepath.Join(t.TempDir(), "run"), "run", "inline-by-comm", "--set", "phases.measure=20s", "--set", "phases.warmup=100ms")
 }
+
+// TestPodsAreAskedOnTheirSocket: a target's connection to one of our pods is the
+// unix socket's, which /proc knows by its name.
+func TestPodsAreAskedOnTheirSocket(t *testing.T) {
+	before := podConns(t)
+	_, client := spawn(t, 1)
+	b := api.AIS("b")
+	require.NoError(t, client.CreateBucket(t.Context(), b))
+	require.NoError(t, client.Put(t.Context(), b, "o", strings.NewReader("data"), 4))
+	spec, _, err := sampleETL("echo", "hpush")
+	require.NoError(t, err)
+	spec.Name = "etl-echo"
+	_, err = client.InitETL(t.Context(), spec)
+	require.NoError(t, err)
+	body, _, err := client.Get(t.Context(), b, "o", url.Values{api.QparamETLName: {spec.Name}})
+	require.NoError(t, err)
+	body.Close()
+	require.NotSubset(t, before, podConns(t))
+}
+
+// podConns are the sockets of pods that have connections, of all pods of this
+// machine.
+func podConns(t *testing.T) (names []string) {
+	data, err := os.ReadFile("/proc/net/unix")
+	require.NoError(t, err)
+	for line := range strings.Lines(string(data)) {
+		f := strings.Fields(line)
+		const connected = "03"
+		if len(f) == 8 && f[5] == connected && strings.HasPrefix(f[7], "@etlbench-") {
+			names = append(names, f[7])
+		}
+	}
+	return names
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/etlbench/etlbench/cluster/api"
 	"github.com/etlbench/etlbench/cluster/child"
 	"github.com/etlbench/etlbench/cluster/comm"
+	"github.com/etlbench/etlbench/cluster/link"
 	"github.com/etlbench/etlbench/cluster/pod"
 	"github.com/etlbench/etlbench/transformers"
 	"github.com/etlbench/etlbench/transformers/python"
@@ -258,11 +259,25 @@ func (f *transformFlags) pythonIO(ctx context.Context, e *env, code string, vars
 func objectEnv() []string {
 	var list []string
 	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, child.EnvAnnounce+"=") && !strings.HasPrefix(kv, pod.EnvPort+"=") && !strings.HasPrefix(kv, installPrefix) {
+		if !strings.HasPrefix(kv, child.EnvAnnounce+"=") && !strings.HasPrefix(kv, pod.EnvPort+"=") && !strings.HasPrefix(kv, pod.EnvSocket+"=") && !strings.HasPrefix(kv, installPrefix) {
 			list = append(list, kv)
 		}
 	}
 	return list
+}
+
+// besides adds the socket on which its target may ask a pod. A link that faults
+// are to impair is of TCP, so that there is no way past it.
+func (f *transformFlags) besides(e *env, ln net.Listener) ([]net.Listener, error) {
+	name := e.get(pod.EnvSocket)
+	if name == "" || e.get(link.EnvControl) != "" {
+		return []net.Listener{ln}, nil
+	}
+	socket, err := net.Listen("unix", name)
+	if err != nil {
+		return nil, errors.Join(err, ln.Close())
+	}
+	return []net.Listener{ln, socket}, nil
 }
 
 func (f *transformFlags) serve(ctx context.Context, e *env, t comm.Transform, announce string) error {
@@ -282,6 +297,10 @@ func (f *transformFlags) serve(ctx context.Context, e *env, t comm.Transform, an
 		return err
 	}
 	defer linkDone()
+	lns, err := f.besides(e, ln)
+	if err != nil {
+		return err
+	}
 	announced, err := child.Announce(announce, url)
 	if err != nil {
 		return err
@@ -290,7 +309,7 @@ func (f *transformFlags) serve(ctx context.Context, e *env, t comm.Transform, an
 		fmt.Fprintf(e.err, "serving on %s; Ctrl-C stops it\n", url)
 	}
 	if f.host == nil {
-		return s.Serve(ctx, ln)
+		return s.Serve(ctx, lns...)
 	}
 	// Without workers there is nothing left to serve with: end, and say why.
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -299,6 +318,6 @@ func (f *transformFlags) serve(ctx context.Context, e *env, t comm.Transform, an
 		<-f.host.Done()
 		cancel(f.host.Err())
 	}()
-	err = s.Serve(ctx, ln)
+	err = s.Serve(ctx, lns...)
 	return errors.Join(err, f.host.Err())
 }

@@ -105,8 +105,13 @@ func transformer(name string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	socket, err := net.Listen("unix", os.Getenv(pod.EnvSocket))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	fmt.Fprintf(os.NewFile(3, "announce"), "http://%s\n", ln.Addr())
-	if err := s.Serve(ctx, ln); err != nil {
+	if err := s.Serve(ctx, ln, socket); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -59,7 +59,9 @@ type Options struct {
 	// Retries is how often a pod that takes no connection, or breaks it before
 	// it has answered, is asked again, after a second at first and then longer.
 	Retries int
-	// Dial connects to the pod; nil connects by TCP. What it returns may be a
+	// Socket is the unix socket of the pod on this machine; "" connects by TCP.
+	Socket string
+	// Dial connects to the pod; nil is net.Dialer's. What it returns may be a
 	// net.Conn that watches the bytes.
 	Dial Dialer
 }
@@ -68,10 +70,20 @@ type Options struct {
 type Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 
 func (o Options) dialer() Dialer {
-	if o.Dial == nil {
-		return new(net.Dialer).DialContext
+	dial := o.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
 	}
-	return o.Dial
+	if o.Socket == "" {
+		return dial
+	}
+	return func(ctx context.Context, _, _ string) (net.Conn, error) {
+		c, err := dial(ctx, "unix", o.Socket)
+		if u, ok := c.(*net.UnixConn); ok && err == nil {
+			widen(u)
+		}
+		return c, err
+	}
 }
 
 // Link is a target's connection to one pod. Its methods may be called

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -78,14 +79,20 @@ func newBench(t *testing.T, typ comm.Type, tr comm.Transform, change ...func(*co
 	require.NoError(t, err)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	socket, err := net.Listen("unix", "@etlbench-test-"+crand.Text())
+	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	b.podStop = cancel
 	go func() {
 		defer close(b.podDone)
-		_ = srv.Serve(ctx, ln)
+		_ = srv.Serve(ctx, ln, socket)
 	}()
 	b.podURL = "http://" + ln.Addr().String()
-	b.link = typ.Dial("http://"+ln.Addr().String(), comm.Options{Command: []string{"cat", "-u"}})
+	o := comm.Options{Command: []string{"cat", "-u"}}
+	if strings.HasSuffix(t.Name(), overSocket) {
+		o.Socket = socket.Addr().String()
+	}
+	b.link = typ.Dial(b.podURL, o)
 	t.Cleanup(func() {
 		require.NoError(t, b.link.Close())
 		cancel()
@@ -171,7 +178,11 @@ func (b *bench) follow(ctx context.Context, u string) ([]byte, error) {
 	return data, err
 }
 
-// everyType runs a test for each registered type, inline and offline.
+// overSocket ends the name of a test whose target asks its pod on a unix socket.
+const overSocket = "/socket"
+
+// everyType runs a test for each registered type, inline and offline, and on a
+// unix socket.
 func everyType(t *testing.T, fn func(t *testing.T, typ comm.Type, inline bool)) {
 	for _, name := range comm.Names() {
 		typ, err := comm.Lookup(name)
@@ -180,6 +191,7 @@ func everyType(t *testing.T, fn func(t *testing.T, typ comm.Type, inline bool)) 
 			mode := map[bool]string{true: "inline", false: "offline"}[inline]
 			t.Run(strings.TrimSuffix(name, "://")+"/"+mode, func(t *testing.T) { fn(t, typ, inline) })
 		}
+		t.Run(strings.TrimSuffix(name, "://")+overSocket, func(t *testing.T) { fn(t, typ, false) })
 	}
 }
 

@@ -99,9 +99,10 @@ func (s *Server) handlePath(path string, h fasthttp.RequestHandler) {
 // shutdownTime bounds how long Serve waits for requests when ctx ends.
 const shutdownTime = 5 * time.Second
 
-// Serve answers on ln until ctx ends; then it cancels what still runs and
-// returns when all of it is gone. It closes ln.
-func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+// Serve answers on all listeners, TCP or unix sockets, until ctx ends or one
+// fails; then it cancels what still runs and returns when all of it is gone. It
+// closes them.
+func (s *Server) Serve(ctx context.Context, lns ...net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.ctx = ctx
@@ -117,31 +118,35 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		CloseOnShutdown:               true,
 		Logger:                        quiet{},
 	}
-	tracked := Track(ln)
-	stopped := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(stopped)
-		end, done := context.WithTimeout(context.Background(), shutdownTime)
-		defer done()
-		// Serve may not have taken the listener over yet.
+	var serving sync.WaitGroup
+	errs := make([]error, len(lns))
+	tracked := make([]*Listener, len(lns))
+	for i, ln := range lns {
+		tracked[i] = Track(ln)
+		serving.Go(func() {
+			defer cancel()
+			if err := srv.Serve(tracked[i]); !errors.Is(err, net.ErrClosed) {
+				errs[i] = err
+			}
+		})
+	}
+	<-ctx.Done()
+	end, done := context.WithTimeout(context.Background(), shutdownTime)
+	defer done()
+	for _, ln := range lns { // Serve may not have taken them over yet
 		_ = ln.Close()
-		_ = srv.ShutdownWithContext(end)
-		tracked.CloseConns()
-	})
-	err := srv.Serve(tracked)
-	cancel()
-	if !stop() {
-		<-stopped
 	}
-	if errors.Is(err, net.ErrClosed) {
-		err = nil
+	_ = srv.ShutdownWithContext(end)
+	for _, ln := range tracked {
+		ln.CloseConns()
 	}
+	serving.Wait()
 	s.running.Wait()
 	if s.source != nil {
 		s.source.c.closeIdle()
 	}
 	s.next.closeIdle()
-	return err
+	return errors.Join(errs...)
 }
 
 // quiet drops fasthttp's own messages: they tell of clients that hung up.

@@ -89,7 +89,8 @@ func (t *Target) startETL(ref *etlRef) (any, error) {
 	defer done()
 	r.pod, err = t.pods.Start(start, spec)
 	if err == nil {
-		r.link = pl.typ.Dial(r.pod.Info().URL, comm.Options{Command: append(pl.pod.Command, pl.pod.Args...), Retries: podRetries})
+		at := r.pod.Info()
+		r.link = pl.typ.Dial(at.URL, comm.Options{Command: append(pl.pod.Command, pl.pod.Args...), Retries: podRetries, Socket: at.Socket})
 	}
 	if err != nil {
 		// Out of the table before anybody can take it for ready.

@@ -57,6 +57,9 @@ type Info struct {
 	Name string // Spec.Name
 	Node string // the machine it runs on
 	URL  string // base URL of its server
+	// Socket is the unix socket on which the same server listens, as net.Dial
+	// wants it; "" for none.
+	Socket string
 	// Start is how long it took to start; zero before it is ready, and of pods
 	// that an earlier life left.
 	Start api.PodStart

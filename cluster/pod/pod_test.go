@@ -1,7 +1,10 @@
 package pod_test
 
 import (
+	"context"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -42,6 +45,38 @@ func TestProcessConformance(t *testing.T) {
 				Unknown: pod.Spec{Image: "test/nosuch", Command: []string{self}}, Readable: t.TempDir()})
 		})
 	}
+}
+
+// TestSocket: a pod that listens on the socket that it was offered is asked there,
+// another one is not.
+func TestSocket(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	images := pod.Images{}
+	for _, role := range []string{"serve", "announce"} {
+		images[role] = pod.Image{Entrypoint: []string{self}, Env: map[string]string{podtest.EnvRole: role, podtest.EnvHost: "127.0.0.1"}, Announces: role == "announce"}
+	}
+	rt, err := pod.NewProcess(pod.ProcessConfig{Dir: t.TempDir() + "/pods", Images: images, Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, rt.Close()) }()
+	sockets := map[string]bool{}
+	for _, name := range []string{"a", "b"} {
+		p, err := rt.Start(t.Context(), pod.Spec{Name: name, Image: "announce"})
+		require.NoError(t, err)
+		socket := p.Info().Socket
+		sockets[socket] = true
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		}}}
+		resp, err := client.Get("http://pod/health")
+		require.NoError(t, err)
+		resp.Body.Close()
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+	}
+	require.Len(t, sockets, 2, "each has its own")
+	p, err := rt.Start(t.Context(), pod.Spec{Name: "c", Image: "serve"})
+	require.NoError(t, err)
+	require.Empty(t, p.Info().Socket)
 }
 
 const good = `

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,11 @@ import (
 // are told: also as $(PORT) in a spec's command and args. Programs that know
 // child.EnvAnnounce say themselves where they listen.
 const EnvPort = "PORT"
+
+// EnvSocket is the unix socket, of a name that is nobody else's, on which a pod
+// may listen besides: its target then asks it there, which is cheaper. A name
+// that begins with @ is an abstract one, which begins with a zero byte.
+const EnvSocket = "ETLBENCH_SOCKET"
 
 // envPod is a pod's folder, by which killOrphans knows its processes.
 const envPod = "ETLBENCH_POD"
@@ -134,6 +140,7 @@ func (r *Process) launch(s Spec) (*processPod, error) {
 	p := &processPod{
 		info:      Info{Name: s.Name, Node: r.cfg.Node, URL: "http://127.0.0.1:" + strconv.Itoa(port), Runs: img.Runs},
 		container: s.Container,
+		socket:    env[EnvSocket],
 		log:       newRing(), gone: make(chan struct{}), announces: img.Announces,
 	}
 	p.meter.start()
@@ -211,6 +218,7 @@ func podEnv(img Image, s Spec, dir string, port int, pass []string) map[string]s
 		env[e.Name] = e.Value
 	}
 	env[EnvPort] = strconv.Itoa(port)
+	env[EnvSocket] = "@etlbench-" + rand.Text()
 	env[envPod] = dir
 	return env
 }
@@ -273,6 +281,7 @@ type processPod struct {
 	// announces: nothing is asked before the pod has said where it listens.
 	// The port that it was offered may be somebody else's by then.
 	announces bool
+	socket    string // that the pod was offered
 	proc      *child.Process
 	log       *ring
 	mu        sync.Mutex
@@ -332,9 +341,23 @@ func (p *processPod) ready(ctx context.Context, probe Probe) error {
 			continue
 		}
 		if last = ask(ctx, client, p.Info().URL, probe.Path); last == nil {
+			p.lookForSocket(ctx)
 			return nil
 		}
 	}
+}
+
+// lookForSocket finds out whether the pod, which is ready, took the socket that
+// it was offered.
+func (p *processPod) lookForSocket(ctx context.Context) {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", p.socket)
+	if err != nil {
+		return
+	}
+	conn.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.info.Socket = p.socket
 }
 
 // ask is one probe.

@@ -10,7 +10,7 @@ import (
 )
 
 // EnvRole makes a test binary one of the programs of the suite: "serve",
-// "announce" (it chooses its port itself), "crash" or "deaf".
+// "announce" (it chooses its port itself, and takes the socket), "crash" or "deaf".
 const EnvRole = "PODTEST_ROLE"
 
 // EnvHost is the address that the program listens on; "" is all of them.
@@ -49,6 +49,9 @@ func play(role string) int {
 		return 1
 	}
 	if role == "announce" {
+		if socket, err := net.Listen("unix", os.Getenv(pod.EnvSocket)); err == nil {
+			go func() { _ = http.Serve(socket, mux) }()
+		}
 		fmt.Fprintf(os.NewFile(3, "announce"), "http://%s\n", ln.Addr())
 	}
 	return int(fmt.Sprint(http.Serve(ln, mux))[0])
