@@ -47,8 +47,11 @@ func armETL(a scenarios.Arm) (*api.ETLSpec, string, error) {
 func sampleETL(transform, commType string) (*api.ETLSpec, string, error) {
 	name, server, _ := strings.Cut(transform, "/")
 	isPython := "/"+server == pythonSuffix
-	// A type that nobody knows is refused by init, which names those there are.
-	typ, _ := comm.Lookup(commType)
+	typ, err := comm.Lookup(commType)
+	if err != nil {
+		return nil, "", err
+	}
+	commType = typ.Name // AIStore knows no type without its "://"
 	if isPython {
 		source, ok := pythonSample(name)
 		if !ok {
