@@ -21,6 +21,7 @@ type arm struct {
 	replicated bool        // the scenario has replicas
 	etl        *deployment // nil before it was made, and without one
 	dead       bool        // it could not be set up: no block tries again
+	notOffered string      // results.Arm.NotOffered
 	language   string
 	errs       errorLog
 	sums       []*sum    // by operation
@@ -46,7 +47,7 @@ func (a *arm) etlName() string {
 // told is the arm as results have it.
 func (a *arm) told() results.Arm {
 	t := results.Arm{Name: a.Name, Comm: a.Comm, Mode: a.Mode, Transform: a.Transform, Language: a.language,
-		Put: a.Put, Argument: a.Stream, Workers: a.Workers}
+		Put: a.Put, Argument: a.Stream, Workers: a.Workers, NotOffered: a.notOffered}
 	if a.Sized {
 		t.Size = a.Size.String()
 	}

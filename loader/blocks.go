@@ -2,9 +2,11 @@ package loader
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/etlbench/etlbench/cluster/api"
 	"github.com/etlbench/etlbench/reports/results"
 	"github.com/etlbench/etlbench/scenarios"
 	"github.com/etlbench/etlbench/scenarios/draw"
@@ -101,11 +103,16 @@ func (r *run) step(ctx context.Context, s step) error {
 }
 
 // skip gives an arm up whose ETL could not be made, unless the run ends anyway.
+// That the cluster has no such communication type is no error.
 func (r *run) skip(ctx context.Context, a *arm, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	r.log.Warn("arm skipped", logETL, a.Name, logErr, err)
+	if errors.Is(err, api.ErrNoCommType) && len(a.sums) == 0 && a.partial == nil {
+		a.dead, a.notOffered = true, err.Error()
+		return nil
+	}
 	r.kill(a, &failure{classInit, err})
 	return nil
 }

@@ -51,6 +51,7 @@ type fakeAIS struct {
 	// badInit is the communication that has no ETL here.
 	starts  map[string]api.PodStart // that ETLs tell
 	badInit string
+	noComm  string // the communication type that it does not have
 	// initLimit is how often ETLs of a communication can be made; nil: always.
 	initLimit map[string]int
 	// noExt leaves out what real AIStore does not tell; noStats the counters too.
@@ -431,6 +432,11 @@ func (f *fakeAIS) serveETL(w http.ResponseWriter, r *http.Request, path []string
 		left, limited := f.initLimit[spec.Communication]
 		if limited {
 			f.initLimit[spec.Communication]--
+		}
+		if spec.Communication == f.noComm { // AIStore 5.0's words, as recorded
+			fail(w, http.StatusBadRequest, fmt.Sprintf(`invalid etl.InitMsg: ETLSpecMsg error: [etl=%q] runtime.image must be specified; `+
+				`InitSpecMsg error: [etl=%[1]q] unknown comm-type %q [init-spec[%[1]s-%[2]s], timeout=(0s, 0s)]`, spec.Name, spec.Communication))
+			return
 		}
 		if spec.Communication == f.badInit || limited && left == 0 {
 			fail(w, http.StatusBadRequest, "unknown communication type "+spec.Communication)

@@ -560,6 +560,37 @@ func TestFailedInitIsARowAndTheRunGoesOn(t *testing.T) {
 	}
 }
 
+// TestTypeThatIsNotOffered: what AIStore has dropped is no error, in any mode.
+func TestTypeThatIsNotOffered(t *testing.T) {
+	for _, mode := range []string{"inline", "offline", "init"} {
+		t.Run(mode, func(t *testing.T) {
+			h := newHarness(t, some(4))
+			h.short()
+			h.noComm = "io://"
+			h.Scenario.Arms.Mode = []string{mode}
+			h.Scenario.Arms.Comm = []string{"io", "hpush"}
+			h.Scenario.Trials = scenarios.Trials{Blocks: 2, Order: scenarios.OrderInterleaved}
+			s, r := h.run()
+			require.Empty(t, r.Errors)
+			require.Len(t, s.Arms, 2)
+			require.Contains(t, s.Arms[0].NotOffered, `unknown comm-type "io://"`)
+			require.Empty(t, s.Arms[1].NotOffered)
+			require.Len(t, s.Rows, 1)
+			require.Equal(t, "hpush", s.Rows[0].Name)
+			require.Positive(t, s.Rows[0].Ops)
+			require.Equal(t, 2, s.Trials.Complete)
+			refused := 0
+			for _, spec := range h.specs {
+				if spec.Communication == "io://" {
+					refused++
+				}
+			}
+			require.Equal(t, 1, refused, "it is asked for once")
+			h.requireClean(t)
+		})
+	}
+}
+
 func TestPlainMixHasOneArm(t *testing.T) {
 	h := newHarness(t, some(8))
 	h.Scenario.Transforms = nil

@@ -61,6 +61,7 @@ func (r *Report) markdownSections() []section {
 		{"Verdict", r.markdownVerdict},
 		{"Communication types", func(w io.Writer) {
 			r.markdownTable(w)
+			markdownList(w, "", r.NotOffered)
 			markdownList(w, "", r.Footnotes)
 			markdownSection(w, r.Accounts)
 		}},

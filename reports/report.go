@@ -49,11 +49,14 @@ type Report struct {
 	// Footnotes explain marks in the table, HowTo what its numbers mean.
 	Footnotes []string
 	HowTo     []string
-	Accounts  Table // operations, one by one, and bandwidth by target
-	Phases    Table // shares of the service time
-	Jobs      Table
-	Starts    Table // cold starts
-	Events    Table // faults, and what ended the run
+	// NotOffered says which arms are missing because the cluster does not have
+	// their communication types, a sentence for each type.
+	NotOffered []string
+	Accounts   Table // operations, one by one, and bandwidth by target
+	Phases     Table // shares of the service time
+	Jobs       Table
+	Starts     Table // cold starts
+	Events     Table // faults, and what ended the run
 	// Faults is what they did, by arm, and FaultErrors which errors came of them.
 	Faults, FaultErrors Table
 	// 3. and 4., latency and time, are Evidence.Series.
@@ -168,6 +171,7 @@ func Build(e *judge.Evidence, o judge.Options) (*Report, error) {
 	r.Warnings = warnings(e.Run.Summary, t)
 	r.Facts = facts(e.Run.Summary, t)
 	r.results()
+	r.NotOffered = notOffered(e.Run.Summary.Arms)
 	r.Footnotes, r.HowTo = r.footnotes(), howTo(e.Run.Summary)
 	r.accounts()
 	r.phases()
@@ -213,6 +217,28 @@ func (r *Report) results() {
 		}
 		r.Groups[i].Lines = append(r.Groups[i].Lines, l)
 	}
+}
+
+// notOffered says which communication types the cluster refused, and how it
+// refused the first arm of each.
+func notOffered(arms []results.Arm) (texts []string) {
+	var types []string
+	names, words := map[string][]string{}, map[string]string{}
+	for _, a := range arms {
+		if a.NotOffered == "" {
+			continue
+		}
+		if names[a.Comm] == nil {
+			types = append(types, a.Comm)
+			words[a.Comm] = a.NotOffered
+		}
+		names[a.Comm] = append(names[a.Comm], a.Name)
+	}
+	for _, t := range types {
+		texts = append(texts, clean(fmt.Sprintf("%s: not offered by this cluster, and not measured (%s: %s): %s",
+			t, plural(len(names[t]), "arm"), strings.Join(names[t], ", "), words[t])))
+	}
+	return texts
 }
 
 func cells(l Line) []string {

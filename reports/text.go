@@ -42,6 +42,7 @@ func WriteText(w io.Writer, r *Report) error {
 	if len(r.Groups) > 0 {
 		fmt.Fprintf(b, "\n%s\n", r.textTable())
 	}
+	textList(b, "", r.NotOffered)
 	textList(b, "", append(r.Footnotes, r.Conclusion...))
 	for _, t := range []Table{r.Starts, r.Factors, r.Contrasts, r.Faults, r.FaultErrors, r.Accounts, r.Phases, r.Events, r.Jobs, r.Costs} {
 		limit := 0

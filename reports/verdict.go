@@ -29,11 +29,19 @@ func (r *Report) verdict() {
 }
 
 func trials(s results.Summary) string {
-	arms := len(s.Arms)
+	arms, refused := len(s.Arms), 0
 	if arms == 0 {
 		arms = len(s.Rows)
 	}
-	text := fmt.Sprintf("%s x %s", plural(max(s.Trials.Complete, 1), "block"), plural(arms, "arm"))
+	for _, a := range s.Arms {
+		if a.NotOffered != "" {
+			refused++
+		}
+	}
+	text := fmt.Sprintf("%s x %s", plural(max(s.Trials.Complete, 1), "block"), plural(arms-refused, "arm"))
+	if refused > 0 {
+		text += fmt.Sprintf(", %d not offered", refused)
+	}
 	if s.Trials.Complete < s.Trials.Planned {
 		text += fmt.Sprintf(" (%d planned)", s.Trials.Planned)
 	}

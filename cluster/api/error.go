@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 )
 
 // Errors that callers branch on. An *Error that came over the wire matches
@@ -15,7 +16,14 @@ var (
 	ErrExists         = errors.New("already exists")
 	ErrBadRequest     = errors.New("bad request")
 	ErrUnavailable    = errors.New("service unavailable")
+	// ErrNoCommType is an ETL of a communication type that the cluster does not
+	// have, as AIStore refuses those that it has dropped.
+	ErrNoCommType = errors.New("communication type is not offered")
 )
+
+// noCommType is how AIStore refuses a type. Without its "://" no type is known to
+// it, which is a mistake of who asks.
+var noCommType = regexp.MustCompile(`unknown comm-type "\w+://"`)
 
 // Kinds of Error ("tcode"). Plain errors have none.
 const (
@@ -64,6 +72,8 @@ func (e *Error) Is(target error) bool {
 		return e.Status == http.StatusBadRequest
 	case ErrUnavailable:
 		return e.Status == http.StatusServiceUnavailable
+	case ErrNoCommType:
+		return e.Status == http.StatusBadRequest && noCommType.MatchString(e.Message)
 	}
 	return false
 }

@@ -109,7 +109,30 @@ func parseGate(g results.Gate, arms []results.Arm) (Gate, error) {
 	if err != nil {
 		return out, fmt.Errorf("{on: %q, is: %q}: %w", g.On, g.Is, err)
 	}
+	out.leaveOut(arms)
 	return out, nil
+}
+
+// leaveOut leaves out arms that the cluster does not offer, unless there are no
+// others: a gate on these alone does not hold.
+func (g *Gate) leaveOut(arms []results.Arm) {
+	refused := map[string]bool{}
+	for _, a := range arms {
+		refused[a.Name] = a.NotOffered != ""
+	}
+	var kept, base []string
+	for i, name := range g.arms {
+		if refused[name] || g.base != nil && refused[g.base[i]] {
+			continue
+		}
+		kept = append(kept, name)
+		if g.base != nil {
+			base = append(base, g.base[i])
+		}
+	}
+	if kept != nil {
+		g.arms, g.base = kept, base
+	}
 }
 
 // choose lists the arms that have all the levels of name.

@@ -132,3 +132,19 @@ func TestGatesThatCannotBeCheckedEarly(t *testing.T) {
 		}
 	}
 }
+
+// TestGatesLeaveOutWhatIsNotOffered, unless they are about nothing else.
+func TestGatesLeaveOutWhatIsNotOffered(t *testing.T) {
+	p := runtest.Plan{Seed: 1, Blocks: 1, ForS: 2, PerSecond: 50, Arms: []runtest.Arm{arm("hpush"), arm("hpull")},
+		Gates: []results.Gate{{On: "all.errors", Is: "<= 0%"}, {On: "arm(inline).errors", Is: "<= 0%"}, {On: "arm(io).errors", Is: "<= 0%"}}}
+	p.Change = func(s *results.Summary) {
+		s.Arms = append(s.Arms, results.Arm{Name: "io", Comm: "io", Mode: "inline", Transform: "echo", NotOffered: `unknown comm-type "io://"`})
+	}
+	j, err := judge.Judge(judge.Of(runtest.Make(p)), judge.Options{})
+	require.NoError(t, err)
+	require.Nil(t, j.Validity.Arm("io"))
+	require.True(t, j.Gates[0].Holds)
+	require.True(t, j.Gates[1].Holds)
+	require.False(t, j.Gates[2].Holds)
+	require.Equal(t, "io", j.Gates[2].Arm)
+}

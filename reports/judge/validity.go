@@ -113,6 +113,9 @@ func (e *Evidence) validity(gates []Gate) Validity {
 		}
 	}
 	for _, a := range e.Arms() {
+		if a.NotOffered != "" {
+			continue
+		}
 		one := e.arm(a, gates, max(1, series*len(seriesNames())))
 		v.Arms = append(v.Arms, one)
 		if one.Verdict.rank() < v.Verdict.rank() {
@@ -188,7 +191,11 @@ func reasons(v Validity, e *Evidence) []string {
 	}
 	out = append(out, lost(e)...)
 	if len(e.Run.Summary.Rows) == 0 {
-		out = append(out, "nothing was measured")
+		why := "nothing was measured"
+		if len(v.Arms) == 0 && len(e.Arms()) > 0 {
+			why += ": the cluster offers no communication type of the scenario"
+		}
+		out = append(out, why)
 	} else if v.Verdict == TooFewSamples && v.NotComparable != "" {
 		out = append(out, v.NotComparable)
 	}

@@ -327,6 +327,9 @@ type Arm struct {
 	Argument  string `json:"stream,omitempty"`  // "body" or "fqn"; "" when it is not a factor
 	Workers   int    `json:"workers,omitempty"` // 0 when it is not a factor
 	Replica   int    `json:"replica,omitempty"` // from 1, of arms that are alike but for it (A/A); else 0
+	// NotOffered is how the cluster refused the arm's communication type, which
+	// it does not have; such an arm has no rows. "" of others.
+	NotOffered string `json:"not_offered,omitempty"`
 }
 
 // Row is one operation of an arm, summed over its samples but those that are
