@@ -316,7 +316,8 @@ func (s *stepping) stop() {
 	})
 }
 
-// follow reads an agent's stream to its end.
+// follow reads an agent's stream to its end, beyond the last message: to the agent
+// a stream that is closed before is a coordinator that has gone.
 func (s *stepping) follow(i int, l *link, o loader.StepOrder) error {
 	ctx, cut := context.WithCancelCause(s.ctx)
 	defer cut(nil)
@@ -329,6 +330,7 @@ func (s *stepping) follow(i int, l *link, o loader.StepOrder) error {
 	defer resp.Body.Close()
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, maxLine)
+	ended := false
 	for lines.Scan() {
 		silent.Reset(Lease)
 		var m message
@@ -341,9 +343,10 @@ func (s *stepping) follow(i int, l *link, o loader.StepOrder) error {
 		if err := s.take(i, &m); err != nil {
 			return l.failed(err)
 		}
-		if m.Ended != nil {
-			return nil
-		}
+		ended = m.Ended != nil
+	}
+	if ended {
+		return nil
 	}
 	if err = lines.Err(); err == nil {
 		err = io.ErrUnexpectedEOF
