@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/etlbench/etlbench/loader/fleet"
-	"github.com/etlbench/etlbench/scenarios"
 )
 
 // envToken is the variable that a token may come from: command lines are
@@ -58,31 +57,6 @@ func agent(ctx context.Context, e *env, listen, token string) error {
 	a := fleet.NewAgent(fleet.AgentConfig{Version: version(), Token: token, Expect: expect, Log: slog.New(slog.NewTextHandler(e.err, nil))})
 	fmt.Fprintf(e.err, "waiting for a coordinator on %s; Ctrl-C stops it\n", ln.Addr())
 	return fail(a.Serve(ctx, ln))
-}
-
-// fleetFlags are those of a run that agents issue.
-type fleetFlags struct{ agents, token string }
-
-func (f *fleetFlags) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.agents, "agents", "", "have etlbench agents issue the operations, each its share: `HOST:PORT,HOST:PORT`")
-	cmd.Flags().StringVar(&f.token, "token", "", tokenUsage)
-}
-
-// coordinator gives the agents' orders; nil when none are named. The caller
-// closes it.
-func (f *fleetFlags) coordinator(e *env, s *scenarios.Scenario) (*fleet.Coordinator, error) {
-	if f.agents == "" {
-		return nil, nil
-	}
-	names, err := fleet.ParseAgents(f.agents)
-	if err != nil {
-		return nil, misuse("--agents: %w", err)
-	}
-	c, err := fleet.New(fleet.Config{Agents: names, Token: cmp.Or(f.token, e.get(envToken)), Version: version(), Scenario: s})
-	if err != nil {
-		return nil, misuse("--agents: %w", err)
-	}
-	return c, nil
 }
 
 // reach refuses agents elsewhere for a cluster that only this machine can reach.

@@ -33,9 +33,15 @@ type process struct {
 
 func start(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
+	return startAt(t, dir, t.TempDir(), args...)
+}
+
+// startAt has a folder for its state.
+func startAt(t *testing.T, dir, state string, args ...string) *process {
+	t.Helper()
 	p := &process{Cmd: exec.Command(program(t), args...), t: t, eof: make(chan struct{})}
 	p.Dir, p.Stdout = dir, &p.out
-	p.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
+	p.Env = append(os.Environ(), "XDG_STATE_HOME="+state)
 	stderr, err := p.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.Start())

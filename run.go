@@ -46,7 +46,7 @@ func runCmd(e *env) *cobra.Command {
 			"With --aisloader the scenario is made of a command line of AIStore's aisloader, which comes after --. A\n" +
 			"line for each of its flags says what became of it; etlbench scenarios import prints the scenario.",
 		Example: "  etlbench run inline-by-comm\n  etlbench run my.yaml --set load.workers=16 --out runs/16\n" +
-			"  etlbench run my.yaml --cluster http://ais.example:51080\n" +
+			"  etlbench run my.yaml --cluster http://ais.example:51080\n  etlbench run my.yaml --on kube --agents 4\n" +
 			"  etlbench run --aisloader -- -duration=30s -numworkers=16 -maxsize=1M -etl=md5",
 		Args: aisloaderArgs(&aisloader, cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -136,7 +136,10 @@ func (f *runFlags) run(ctx context.Context, e *env, s *scenarios.Scenario, notes
 	if err := checkNames(s); err != nil {
 		return err
 	}
-	agents, err := f.fleet.coordinator(e, s)
+	if err := f.fleet.check(s); err != nil {
+		return err
+	}
+	agents, err := f.fleet.named(e, s)
 	if err != nil {
 		return err
 	}
@@ -154,6 +157,13 @@ func (f *runFlags) run(ctx context.Context, e *env, s *scenarios.Scenario, notes
 		s, etl, notes = less, found, append(notes, missing...)
 	}
 	c := loader.Config{ETL: etl, Scenario: s, Data: data, Notes: notes, Expect: expect, Share: f.share.Share}
+	if f.fleet.on != "" {
+		var remove func()
+		if agents, remove, err = f.fleet.made(ctx, e, s, where.kube); err != nil {
+			return err
+		}
+		defer remove()
+	}
 	if agents != nil {
 		// Closed before the cluster is: agents may still be loading it.
 		defer func() {
@@ -161,8 +171,10 @@ func (f *runFlags) run(ctx context.Context, e *env, s *scenarios.Scenario, notes
 				fmt.Fprintln(e.err, "etlbench: clean up:", err)
 			}
 		}()
-		if err := reach(agents, where.urls); err != nil {
-			return err
+		if f.fleet.on == "" {
+			if err := reach(agents, where.urls); err != nil {
+				return err
+			}
 		}
 		c.Fleet = agents
 	}
@@ -177,7 +189,12 @@ func (f *runFlags) run(ctx context.Context, e *env, s *scenarios.Scenario, notes
 // gives ends with the cluster; done stops what was started.
 func (f *runFlags) place(ctx context.Context, e *env, s *scenarios.Scenario) (_ context.Context, where *chosen, done func(), err error) {
 	why := ""
-	if !f.own {
+	switch {
+	case f.fleet.on != "":
+		if where, err = chooseKube(ctx, e, f.fleet.on, f.cluster); err != nil {
+			return nil, nil, nil, err
+		}
+	case !f.own:
 		why = ": none was named and none runs here"
 		if where, err = chooseCluster(ctx, e, f.cluster, s.Target.Proxies); err != nil {
 			return nil, nil, nil, err

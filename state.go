@@ -220,6 +220,7 @@ type chosen struct {
 	kills *kills // of a cluster that was started for the run
 	// control is the folder of link.Control, "" when nothing can be delayed or dropped.
 	control string
+	kube    *clusterState // of a cluster on Kubernetes that up started; else nil
 }
 
 // chooseCluster decides which cluster a command uses: --cluster, AIS_ENDPOINT,
@@ -238,14 +239,27 @@ func chooseCluster(ctx context.Context, e *env, flag string, scenario []string) 
 	if err != nil || len(list) == 0 {
 		return nil, fail(err)
 	}
-	if len(list) > 1 {
-		var names []string
-		for _, s := range list {
-			names = append(names, fmt.Sprintf("%s at %s", s.Name, s.URL))
-		}
-		return nil, misuse("%d clusters run (%s): choose one with --cluster URL", len(list), strings.Join(names, ", "))
+	s, err := only(list)
+	if err != nil {
+		return nil, err
 	}
-	s := list[0]
+	return s.choose(ctx, e)
+}
+
+// only is the single cluster of a list.
+func only(list []*clusterState) (*clusterState, error) {
+	if len(list) == 1 {
+		return list[0], nil
+	}
+	var names []string
+	for _, s := range list {
+		names = append(names, fmt.Sprintf("%s at %s", s.Name, s.URL))
+	}
+	return nil, misuse("%d clusters run (%s): choose one with --cluster URL", len(list), strings.Join(names, ", "))
+}
+
+// choose is a cluster that up started, if it answers.
+func (s *clusterState) choose(ctx context.Context, e *env) (*chosen, error) {
 	if s.URL == "" {
 		return nil, fail(fmt.Errorf("cluster %s is not up: see etlbench status%s; remove it with: etlbench down%s", s.Name, nameFlag(s.Name), nameFlag(s.Name)))
 	}
@@ -255,7 +269,7 @@ func chooseCluster(ctx context.Context, e *env, flag string, scenario []string) 
 		return nil, fail(fmt.Errorf("cluster %s at %s does not answer: %w: stop it with: etlbench down --name %s", s.Name, s.URL, err, s.Name))
 	}
 	if s.Kube != nil {
-		return &chosen{urls: []string{s.URL}, kind: "running", sync: s.Sync, limits: &s.Limits, why: "cluster " + s.Name + " on Kubernetes"}, nil
+		return &chosen{urls: []string{s.URL}, kind: "running", sync: s.Sync, limits: &s.Limits, why: "cluster " + s.Name + " on Kubernetes", kube: s}, nil
 	}
 	return &chosen{urls: []string{s.URL}, kind: "running", sync: s.Sync, data: s.Data, limits: &s.Limits, why: "cluster " + s.Name + " runs here",
 		nodes: s.nodes(e), control: s.Control}, nil

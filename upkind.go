@@ -20,7 +20,7 @@ import (
 func kindName(name string) string { return "etlbench-" + name }
 
 // onKind makes a Kubernetes of containers with a worker for every target, and
-// puts the cluster onto it.
+// more for loaders, and puts the cluster onto it.
 func (f *upFlags) onKind(ctx context.Context, e *env) (err error) {
 	if err := f.checkFree(e); err != nil {
 		return err
@@ -70,7 +70,7 @@ func kindConfig(k *kubeState) kind.Config {
 // meanwhile. It is not interrupted.
 func (f *upFlags) makeKind(ctx context.Context, e *env, st *clusterState, img *kind.Image) (*kind.Cluster, error) {
 	from := time.Now()
-	fmt.Fprintf(e.err, "making the kind cluster %s of %d nodes with %s …\n", st.Kube.Kind, f.targets+1, st.Kube.Engine)
+	fmt.Fprintf(e.err, "making the kind cluster %s of %d nodes with %s …\n", st.Kube.Kind, 1+f.targets+f.loaderNodes, st.Kube.Engine)
 	dir, err := scratch(e)
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (f *upFlags) makeKind(ctx context.Context, e *env, st *clusterState, img *k
 	})
 	both.Go(func() (err error) {
 		cfg := kindConfig(st.Kube)
-		cfg.Workers, cfg.NodeImage, cfg.Keep = f.targets, f.nodeImage, f.keep
+		cfg.Workers, cfg.NodeImage, cfg.Keep = f.targets+f.loaderNodes, f.nodeImage, f.keep
 		cfg.Log = slog.New(slog.NewTextHandler(e.err, &slog.HandlerOptions{Level: slog.LevelError}))
 		c, err = kind.Create(cfg)
 		return err

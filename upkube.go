@@ -32,6 +32,7 @@ type kubeFlags struct {
 	kubeconfig, context                string
 	output, nodeImage                  string
 	pythons                            pythonImagesFlag
+	loaderNodes                        int
 	dryRun, keep                       bool
 }
 
@@ -53,7 +54,7 @@ const defaultNamespace = "etlbench"
 var flagsOf = map[string][]string{
 	"listen": {onLocal}, "data": {onLocal}, "images": {onLocal}, "runtime": {onLocal}, "target-link": {onLocal}, "faults": {onLocal}, "detach": {onLocal},
 	"namespace": {onKube}, "image": {onKube}, "kubeconfig": {onKube}, "context": {onKube}, "dry-run": {onKube}, "output": {onKube},
-	"node-image": {onKind}, "keep": {onKind, onKube}, "python-image": {onKind, onKube}, "storage-class": {onKind, onKube},
+	"node-image": {onKind}, "loader-nodes": {onKind}, "keep": {onKind, onKube}, "python-image": {onKind, onKube}, "storage-class": {onKind, onKube},
 }
 
 func (f *kubeFlags) add(e *env, cmd *cobra.Command) {
@@ -66,6 +67,7 @@ func (f *kubeFlags) add(e *env, cmd *cobra.Command) {
 	fl.BoolVar(&f.dryRun, "dry-run", false, "on kube: print the manifests, for kubectl apply -f -, and do nothing")
 	fl.StringVarP(&f.output, "output", "o", "yaml", "of --dry-run: `yaml`")
 	fl.StringVar(&f.nodeImage, "node-image", e.get("KIND_NODE_IMAGE"), "on kind: container `IMAGE` of the Kubernetes nodes (default: kind's own)")
+	fl.IntVar(&f.loaderNodes, "loader-nodes", 0, "on kind: `N` more Kubernetes nodes, without targets: for etlbench run --on kind --agents")
 	if image := e.get("PY_IMAGE"); image != "" {
 		_ = f.pythons.Set(image) // what is wrong with it fails when a pod wants it
 	}
@@ -87,6 +89,8 @@ func (f *upFlags) checkKube(cmd *cobra.Command) error {
 		}
 	}
 	switch {
+	case f.loaderNodes < 0 || f.loaderNodes > maxNodes:
+		return fmt.Errorf("--loader-nodes %d: must be 0 to %d", f.loaderNodes, maxNodes)
 	case f.on != onKube:
 		return nil
 	case f.image == "":

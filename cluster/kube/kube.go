@@ -1,8 +1,9 @@
 // Package kube puts a reference cluster onto a Kubernetes: what it consists of,
 // as manifests, which are applied, waited for, looked at and removed again.
 //
-// Read manifest.go for what that is, wait.go for when it is up or never will
-// be. How a target runs its pods there is in cluster/pod/kube.
+// Read manifest.go for what that is, wait.go for when it is up or never will be,
+// and loaders.go for loaders beside it. How a target runs its pods there is in
+// cluster/pod/kube.
 package kube
 
 import (
@@ -36,6 +37,7 @@ type Config struct {
 type Cluster struct {
 	namespace string
 	context   string
+	config    *rest.Config
 	client    kubernetes.Interface
 	dynamic   dynamic.Interface
 }
@@ -61,7 +63,7 @@ func New(config *rest.Config, namespace string) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cluster{namespace: namespace, client: client, dynamic: dyn}, nil
+	return &Cluster{namespace: namespace, config: config, client: client, dynamic: dyn}, nil
 }
 
 // Open uses the Kubernetes of a kubeconfig file, or of several as in

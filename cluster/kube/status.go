@@ -73,6 +73,9 @@ func (c *Cluster) Status(ctx context.Context) (*Status, error) {
 	on := map[string]string{}
 	for i := range pods.Items {
 		p := &pods.Items[i]
+		if p.Labels[labelComponent] == componentLoader {
+			continue
+		}
 		on[p.Name] = p.Spec.NodeName
 		st.Nodes = append(st.Nodes, nodeOf(p, nodePorts[p.Name]))
 	}

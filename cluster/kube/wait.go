@@ -52,7 +52,7 @@ func (c *Cluster) Wait(ctx context.Context, cfg Config) error {
 			w.revision[nodeName(kind, i)] = revision
 		}
 	}
-	_, err := watchtools.UntilWithSync(ctx, c.watchPods(), &corev1.Pod{}, nil, func(e watch.Event) (bool, error) {
+	_, err := watchtools.UntilWithSync(ctx, c.watchPods(selector), &corev1.Pod{}, nil, func(e watch.Event) (bool, error) {
 		p, ok := e.Object.(*corev1.Pod)
 		if !ok {
 			return false, nil
@@ -68,7 +68,8 @@ func (c *Cluster) Wait(ctx context.Context, cfg Config) error {
 	return err
 }
 
-func (c *Cluster) watchPods() cache.ListerWatcher {
+// watchPods watches the pods that a selector of labels selects.
+func (c *Cluster) watchPods(selector string) cache.ListerWatcher {
 	pods := c.client.CoreV1().Pods(c.namespace)
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {

@@ -26,6 +26,15 @@ type Config struct {
 	Token    string   // what they want to know
 	Version  string   // of etlbench
 	Scenario *scenarios.Scenario
+
+	// Dial connects to an agent by its name; nil is TCP.
+	Dial func(ctx context.Context, agent string) (net.Conn, error)
+	// Proxies are the base URLs by which agents reach the cluster's proxies; nil:
+	// as the coordinator does.
+	Proxies []string
+	// Why tells what is known, beyond the error, of an agent that was lost; ""
+	// is nothing. It may take some seconds. nil: nothing ever is.
+	Why func(agent string) string
 }
 
 // Coordinator is a fleet of agents. New connects to none; Prepare does.
@@ -60,7 +69,11 @@ func New(c Config) (*Coordinator, error) {
 		return nil, err
 	}
 	co := &Coordinator{Config: c, file: file, quit: make(chan struct{})}
-	client := &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{Timeout: connectTime}).DialContext, MaxIdleConnsPerHost: 4}}
+	dial := (&net.Dialer{Timeout: connectTime}).DialContext
+	if c.Dial != nil {
+		dial = func(ctx context.Context, _, agent string) (net.Conn, error) { return c.Dial(ctx, agent) }
+	}
+	client := &http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 4}}
 	for i, name := range c.Agents {
 		co.links = append(co.links, &link{name: name, token: c.Token, http: client})
 		co.loaders = append(co.loaders, results.Loader{Name: name, Share: results.Share{Number: i + 1, Of: len(c.Agents)}})
@@ -81,6 +94,9 @@ func (c *Coordinator) Loaders() []results.Loader {
 // Prepare begins a session on every agent. The error names all that refuse or
 // cannot be reached.
 func (c *Coordinator) Prepare(ctx context.Context, o loader.PartOrder) error {
+	if c.Proxies != nil {
+		o.Proxies = c.Proxies
+	}
 	errs := c.all(func(i int, l *link) error {
 		b := begin{Version: c.Version, Scenario: scenarios.APIVersion, Results: results.Schema, File: c.file, Share: c.loaders[i].Share, Order: o}
 		var r begun
@@ -98,7 +114,24 @@ func (c *Coordinator) Prepare(ctx context.Context, o loader.PartOrder) error {
 			c.renewed.Go(func() { c.renew(l) })
 		}
 	}
+	c.explain(errs)
 	return errors.Join(errs...)
+}
+
+// explain adds to the errors of agents what else is known of each.
+func (c *Coordinator) explain(errs []error) {
+	if c.Why == nil {
+		return
+	}
+	copy(errs, c.all(func(i int, l *link) error {
+		if errs[i] == nil {
+			return nil
+		}
+		if why := c.Why(l.name); why != "" {
+			return fmt.Errorf("%w (%s)", errs[i], why)
+		}
+		return errs[i]
+	}))
 }
 
 // all calls fn for all agents at once.
@@ -411,6 +444,7 @@ func (s *stepping) fail(i int, err error) {
 
 // outcome is what is known in the end.
 func (s *stepping) outcome(begun bool) ([]*loader.Ended, error) {
+	s.explain(s.errs)
 	s.Coordinator.mu.Lock()
 	for i, err := range s.errs {
 		if err != nil && begun {

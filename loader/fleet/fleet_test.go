@@ -10,8 +10,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,6 +108,7 @@ type run struct {
 	agents []agent
 	token  string
 	change func(*loader.Config)
+	fleet  func(*fleet.Config)
 }
 
 // do returns what Run and Prepare have to say, and the folder.
@@ -124,7 +128,11 @@ func (r run) do(t *testing.T, ctx context.Context) (*results.Summary, string, er
 		for _, a := range r.agents {
 			names = append(names, a.name)
 		}
-		co, err := fleet.New(fleet.Config{Agents: names, Token: r.token, Version: "v1", Scenario: r.sc})
+		cfg := fleet.Config{Agents: names, Token: r.token, Version: "v1", Scenario: r.sc}
+		if r.fleet != nil {
+			r.fleet(&cfg)
+		}
+		co, err := fleet.New(cfg)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, co.Close()) }()
 		c.Fleet = co
@@ -387,15 +395,46 @@ func TestInterruptedFleetKeepsWhatItMeasured(t *testing.T) {
 func TestStoppedAgentIsNamed(t *testing.T) {
 	url := local(t)
 	agents := startAgents(t, 2)
-	s, dir, err := run{sc: scenario(t, "phases.measure=10m"), url: url, agents: agents, change: whileMeasuring(func() { go agents[1].stop() })}.do(t, t.Context())
-	require.ErrorContains(t, err, fmt.Sprintf("agent %s: it was stopped before the end", agents[1].name))
+	why := func(c *fleet.Config) { c.Why = func(agent string) string { return "what befell " + agent } }
+	s, dir, err := run{sc: scenario(t, "phases.measure=10m"), url: url, agents: agents, fleet: why, change: whileMeasuring(func() { go agents[1].stop() })}.do(t, t.Context())
+	require.ErrorContains(t, err, fmt.Sprintf("agent %s: it was stopped before the end (what befell %[1]s)", agents[1].name))
 	require.NotContains(t, err.Error(), agents[0].name)
 	require.Empty(t, s.Loaders[0].Lost)
 	require.Contains(t, s.Loaders[1].Lost, "stopped")
+	require.Contains(t, s.Loaders[1].Lost, "what befell")
 	require.Contains(t, strings.Join(s.Notes, "\n"), agents[1].name)
 	numbersOf(t, s, dir)
 	require.True(t, s.Samples[0].Partial)
 	agents[1].stop()
+}
+
+// TestAgentsElsewhere have names that only Dial understands, and a way of their own
+// to the cluster.
+func TestAgentsElsewhere(t *testing.T) {
+	cluster := local(t)
+	behind, err := url.Parse(cluster)
+	require.NoError(t, err)
+	var asked atomic.Int64
+	pass := httputil.NewSingleHostReverseProxy(behind)
+	inside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		pass.ServeHTTP(w, r)
+	}))
+	defer inside.Close()
+	agents := startAgents(t, 2)
+	away := func(c *fleet.Config) {
+		at := map[string]string{"pod-0:9000": c.Agents[0], "pod-1:9000": c.Agents[1]}
+		c.Agents, c.Proxies = []string{"pod-0:9000", "pod-1:9000"}, []string{inside.URL}
+		c.Dial = func(ctx context.Context, agent string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", at[agent])
+		}
+	}
+	s, dir, err := run{sc: scenario(t), url: cluster, agents: agents, fleet: away}.do(t, t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, numbersOf(t, s, dir))
+	requireFleet(t, s, 2)
+	require.Equal(t, "pod-1:9000", s.Loaders[1].Name)
+	require.Positive(t, asked.Load(), "agents ask the proxies that they were told")
 }
 
 // TestCutStreamIsNoBadJSON: what is said is that the connection was cut.
