@@ -193,7 +193,7 @@ var floors = map[string]string{
 	"cluster/pod":         "cluster/api cluster/child api/core/v1 apimachinery/pkg/util/yaml sigs.k8s.io/yaml procfs",
 	"cluster/pod/podtest": "cluster/api cluster/pod testify/require",
 	"cluster/pod/kube":    "cluster/api cluster/pod cenkalti/backoff/v5 k8s.io/api/... k8s.io/apimachinery/... k8s.io/client-go/...",
-	"cluster/kube":        "cluster/api cluster/pod/kube cenkalti/backoff/v5 k8s.io/api/... k8s.io/apimachinery/... k8s.io/client-go/... k8s.io/klog/v2 sigs.k8s.io/yaml",
+	"cluster/kube":        "cluster/api cluster/pod/kube cenkalti/backoff/v5 k8s.io/api/... k8s.io/apimachinery/... k8s.io/client-go/... k8s.io/klog/v2 k8s.io/streaming/pkg/httpstream sigs.k8s.io/yaml",
 	"cluster/kind":        "go-containerregistry/... k8s.io/client-go/rest k8s.io/client-go/tools/clientcmd sigs.k8s.io/kind/...",
 	"cluster/store":       "xxhash/v2 x/sys/unix",
 	"cluster/meta":        "cluster/api hashicorp/raft raft-boltdb/v2 bbolt bbolt/errors",

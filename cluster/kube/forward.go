@@ -9,16 +9,17 @@ import (
 	"net/http"
 	"strconv"
 
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/klog/v2"
+	"k8s.io/streaming/pkg/httpstream"
 )
 
 // forward is a port of this machine's loopback that the API server takes to a
 // pod, as kubectl port-forward does.
 type forward struct {
 	address string
-	stop    chan struct{}
+	stop    context.CancelFunc
 	done    chan struct{} // closed when nothing is forwarded any more
 }
 
@@ -27,19 +28,25 @@ func (c *Cluster) forward(ctx context.Context, pod string, port int) (*forward, 
 	if err != nil {
 		return nil, fmt.Errorf("reach pod %s/%s: %w", c.namespace, pod, err)
 	}
-	f := &forward{stop: make(chan struct{}), done: make(chan struct{})}
+	// What breaks is told by who uses the connection: nothing is logged. It lasts
+	// longer than ctx.
+	quiet, stop := context.WithCancel(klog.NewContext(context.WithoutCancel(ctx), klog.Logger{}))
+	f := &forward{stop: stop, done: make(chan struct{})}
 	ready := make(chan struct{})
-	fw, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf("0:%d", port)}, f.stop, ready, io.Discard, io.Discard)
+	fw, err := portforward.NewOnAddressesForStreamingWithContext(quiet, dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf("0:%d", port)}, ready, io.Discard, io.Discard)
 	if err != nil {
+		stop()
 		return nil, fmt.Errorf("reach pod %s/%s: %w", c.namespace, pod, err)
 	}
+	var ended error // known when done is closed
 	go func() {
 		defer close(f.done)
-		err = fw.ForwardPorts()
+		ended = fw.ForwardPorts()
 	}()
 	select {
 	case <-f.done:
-		return nil, fmt.Errorf("reach pod %s/%s through the API server: %w", c.namespace, pod, err)
+		stop()
+		return nil, fmt.Errorf("reach pod %s/%s through the API server: %w", c.namespace, pod, ended)
 	case <-ctx.Done():
 		f.close()
 		return nil, context.Cause(ctx)
@@ -58,7 +65,7 @@ func (c *Cluster) forward(ctx context.Context, pod string, port int) (*forward, 
 // know.
 func (c *Cluster) podDialer(pod string) (httpstream.Dialer, error) {
 	url := c.client.CoreV1().RESTClient().Post().Resource("pods").Namespace(c.namespace).Name(pod).SubResource("portforward").URL()
-	socket, err := portforward.NewSPDYOverWebsocketDialer(url, c.config)
+	socket, err := portforward.NewSPDYOverWebsocketDialerForStreaming(url, c.config)
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +73,8 @@ func (c *Cluster) podDialer(pod string) (httpstream.Dialer, error) {
 	if err != nil {
 		return nil, err
 	}
-	older := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, url)
-	return portforward.NewFallbackDialer(socket, older, func(err error) bool {
+	older := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, url)
+	return portforward.NewFallbackDialerForStreaming(socket, older, func(err error) bool {
 		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 	}), nil
 }
@@ -83,6 +90,6 @@ func (f *forward) dial(ctx context.Context) (net.Conn, error) {
 
 // close ends it, and returns when it has ended.
 func (f *forward) close() {
-	close(f.stop)
+	f.stop()
 	<-f.done
 }

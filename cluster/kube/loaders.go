@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
 	"strconv"
@@ -15,7 +14,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/klog/v2"
 
 	"github.com/etlbench/etlbench/cluster/api"
 )
@@ -45,9 +43,6 @@ type Loaders struct {
 // are ready and reached. What does not come up is removed. The caller calls
 // Remove.
 func (c *Cluster) StartLoaders(ctx context.Context, cfg LoaderConfig) (_ *Loaders, err error) {
-	// What breaks is told by who uses the connection.
-	klog.LogToStderr(false)
-	klog.SetOutput(io.Discard)
 	l := &Loaders{c: c, name: cfg.name()}
 	defer func() {
 		if err != nil {
