@@ -67,6 +67,11 @@ func (s *sweep) run(ctx context.Context, where *chosen, one *scenarios.Scenario,
 	}
 	s.calibration = sum.Calibration
 	if len(sum.Rows) == 0 {
+		for _, a := range sum.Arms {
+			if a.NotOffered != "" {
+				return nil, fmt.Errorf("%s is not offered by this cluster, and nothing else was measured: %s", a.Name, a.NotOffered)
+			}
+		}
 		return nil, errors.New("nothing was measured")
 	}
 	return reports.Read(dir, judge.Options{})
