@@ -183,7 +183,7 @@ func nothingRuns(ts *testscript.TestScript, _ bool, _ []string) {
 // standard library: the picture in the README as a table. Packages of this
 // module are named without its path. A new edge is a decision: change it here.
 var floors = map[string]string{
-	"":                    "* cobra pflag go-pretty/v6/table go-pretty/v6/text go-humanize xxhash/v2 x/term x/sync/errgroup x/sys/unix",
+	"":                    "* cobra pflag go-pretty/v6/table go-pretty/v6/text go-humanize xxhash/v2 x/term x/sync/errgroup x/sys/unix procfs",
 	"cluster/api":         "xxhash/v2 msgp/msgp",
 	"cluster/child":       "",
 	"cluster/fault":       "",

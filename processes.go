@@ -1,10 +1,15 @@
 package main
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
+
+	"github.com/prometheus/procfs"
 
 	"github.com/etlbench/etlbench/cluster"
 	"github.com/etlbench/etlbench/cluster/api"
@@ -90,4 +95,65 @@ func children(pid int) (list []int) {
 		}
 	}
 	return list
+}
+
+// endpointProcesses finds the processes of servers of this machine by their
+// URL: those that listen there are targets, what they started transformers.
+// Listeners are looked for once.
+func endpointProcesses() func(url string) map[string][]int {
+	var mu sync.Mutex
+	known := map[string][]int{}
+	return func(url string) map[string][]int {
+		mu.Lock()
+		defer mu.Unlock()
+		if _, ok := known[url]; !ok {
+			known[url] = listeners(url)
+		}
+		pids := map[string][]int{}
+		for _, pid := range known[url] {
+			pids[results.ComponentTarget] = append(pids[results.ComponentTarget], pid)
+			for _, child := range descendants(pid) {
+				if !slices.Contains(known[url], child) && !slices.Contains(pids[results.ComponentTransformer], child) {
+					pids[results.ComponentTransformer] = append(pids[results.ComponentTransformer], child)
+				}
+			}
+		}
+		return pids
+	}
+}
+
+// listeners are the processes that listen at the port of a URL of the loopback
+// interface; none of another.
+func listeners(base string) (pids []int) {
+	u, err := url.Parse(base)
+	if err != nil || !strings.HasPrefix(u.Hostname(), "127.") && u.Hostname() != "localhost" {
+		return nil
+	}
+	sockets := listening(u.Port())
+	procs, _ := procfs.AllProcs()
+	for _, p := range procs {
+		fds, _ := p.FileDescriptorTargets() // none of processes of others
+		if slices.ContainsFunc(fds, func(fd string) bool { return slices.Contains(sockets, fd) }) {
+			pids = append(pids, p.PID)
+		}
+	}
+	return pids
+}
+
+// listening are the sockets that listen at a TCP port, as links of /proc name
+// them.
+func listening(port string) (sockets []string) {
+	fs, err := procfs.NewDefaultFS()
+	if err != nil {
+		return nil
+	}
+	four, _ := fs.NetTCP()
+	six, _ := fs.NetTCP6()
+	const stateListen = 0x0a
+	for _, l := range append(four, six...) {
+		if l.St == stateListen && strconv.FormatUint(l.LocalPort, 10) == port {
+			sockets = append(sockets, "socket:["+strconv.FormatUint(l.Inode, 10)+"]")
+		}
+	}
+	return sockets
 }

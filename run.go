@@ -304,6 +304,7 @@ func (f *runFlags) load(ctx context.Context, e *env, where *chosen, dir string, 
 	}
 	defer w.Close()
 	c.Proxies, c.Kind, c.Sync, c.Limits, c.Processes = where.urls, where.kind, where.sync, where.limits, where.processes()
+	c.EndpointProcesses = endpointProcesses()
 	c.Results, c.Inject = w, (&injector{where, c.Scenario.Seed}).inject
 	if c.Calibration == nil && c.Fleet == nil { // agents' machines are others
 		if c.Calibration, err = calibrate(ctx, c.Scenario, c.Data); err != nil {
@@ -333,13 +334,17 @@ func (f *runFlags) load(ctx context.Context, e *env, where *chosen, dir string, 
 const calibrateTime = time.Second
 
 // calibrate has the generator say what it can do here, with bodies of the
-// mean size.
+// mean size, or of the smallest class.
 func calibrate(ctx context.Context, s *scenarios.Scenario, data dataset.Set) (*results.Calibration, error) {
 	bytes, objects := int64(0), data.Objects()
 	for _, o := range objects {
 		bytes += o.Size
 	}
-	return loader.Calibrate(ctx, s, bytes/int64(max(1, len(objects))), calibrateTime)
+	mean := bytes / int64(max(1, len(objects)))
+	if len(s.Arms.Size) > 0 {
+		mean = int64(slices.Min(s.Arms.Size))
+	}
+	return loader.Calibrate(ctx, s, mean, calibrateTime)
 }
 
 // verdict is the exit code of a run: 3 of errors, 4 of a run that is not valid

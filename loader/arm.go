@@ -59,6 +59,9 @@ func (a *arm) told() results.Arm {
 
 // op is the operation that the arm is about.
 func (a *arm) op(mix map[string]int) string {
+	if a.Endpoint != "" {
+		return scenarios.OpGet
+	}
 	switch a.Mode {
 	case scenarios.ModeOffline:
 		return opETLObject

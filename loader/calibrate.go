@@ -135,17 +135,24 @@ func nullScenario(sc *scenarios.Scenario) *scenarios.Scenario {
 }
 
 func (c *calibration) issuer(worker int) issuer {
-	return &nullClient{newDriver([]string{c.addr}, map[string]int{c.addr: 0}, time.Duration(c.sc.Load.Timeout), worker, new(atomic.Int64))}
+	path := nullPath
+	if c.sc.Load.Direct {
+		path = nullBody
+	}
+	return &nullClient{path, newDriver([]string{c.addr}, map[string]int{c.addr: 0}, time.Duration(c.sc.Load.Timeout), worker, new(atomic.Int64))}
 }
 
 // nullClient gets what the null server has.
-type nullClient struct{ drv *driver }
+type nullClient struct {
+	path string
+	drv  *driver
+}
 
 func (n *nullClient) close() { n.drv.close() }
 
 func (n *nullClient) issue(o op, s *sample) (time.Time, error) {
 	n.drv.noHash = !o.verify
-	rep := n.drv.get([]byte(nullPath), 0)
+	rep := n.drv.get([]byte(n.path), 0)
 	s.in, s.out, s.target = rep.got.Size, rep.got.Size, 0
 	s.service, s.ttfb, s.proxy, s.headers, s.server = rep.ttlb, rep.ttfb, rep.proxy, rep.headers, rep.server
 	return rep.began, rep.err

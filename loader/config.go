@@ -85,6 +85,10 @@ type Config struct {
 	// recorded.
 	Processes func(etl string) map[string][]int
 
+	// EndpointProcesses is Processes of a server of arms.endpoints, by its URL.
+	// nil: they are not known.
+	EndpointProcesses func(url string) map[string][]int
+
 	// Inject makes a fault of the scenario happen. Required when the scenario
 	// has any.
 	Inject func(ctx context.Context, f Fault) (*Injected, error)
@@ -139,6 +143,9 @@ func (c *Config) check() error {
 	}
 	if c.Fleet != nil {
 		errs = append(errs, CheckShare(c.Scenario, c.Fleet.Size()))
+	}
+	if (c.Share != nil || c.Fleet != nil) && len(c.Scenario.Arms.Endpoints) > 0 {
+		errs = append(errs, errors.New("arms.endpoints: cannot be shared by several loaders (drop them)"))
 	}
 	if c.Precise == nil && c.Scenario.Trials.StopAt.Metric != "" {
 		errs = append(errs, errors.New("trials.stop-at: nobody here can tell how precise a number is (drop it)"))

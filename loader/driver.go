@@ -43,6 +43,7 @@ var bodyBuffers = sync.Pool{New: func() any { return new([bodyBufferLen]byte) }}
 // end had closed meanwhile are sent again, once, and the time counts.
 type driver struct {
 	proxies []string // host:port
+	direct  []string // host:port of the targets, which get requests without a body first; nil: a proxy does
 	turn    int      // whose turn it is
 	timeout time.Duration
 	targets map[string]int // by host:port of their public network; shared, never written
@@ -185,6 +186,9 @@ func (d *driver) acknowledged(sum uint64) (checked bool, err error) {
 func (d *driver) follow(method string, uri []byte, body content, deadline time.Time, rep *reply) (*conn, error) {
 	d.host = append(d.host[:0], d.proxies[d.turn]...)
 	d.turn = (d.turn + 1) % len(d.proxies)
+	if d.direct != nil && body.Reader == nil {
+		d.host = append(d.host[:0], d.direct[rep.target]...)
+	}
 	d.uri = append(d.uri[:0], uri...)
 	for hop := range maxHops {
 		b := body

@@ -56,6 +56,7 @@ type fakeAIS struct {
 	initLimit map[string]int
 	// noExt leaves out what real AIStore does not tell; noStats the counters too.
 	noExt, noStats bool
+	direct         bool // targets answer who was not redirected
 	slowest        bool // targets tell of slow objects
 	serverTiming   bool // nodes and pods tell their shares of the time to who asks
 	// holdJob keeps jobs running until it is closed.
@@ -199,6 +200,10 @@ func (f *fakeAIS) redirect(w http.ResponseWriter, r *http.Request) {
 	f.timing(w, r, "proxy;dur=0.5")
 	w.Header().Set("Location", base+r.URL.EscapedPath()+"?"+r.URL.RawQuery+"&pid=proxy001&utm=abc")
 	if r.Method == http.MethodPut {
+		if r.Header.Get("Expect") != "" { // the body comes when it is asked for
+			w.WriteHeader(http.StatusTemporaryRedirect)
+			return
+		}
 		if n, _ := io.Copy(io.Discard, r.Body); n != 0 {
 			fail(w, http.StatusBadRequest, "the proxy got a body")
 			return
@@ -214,7 +219,7 @@ func (f *fakeAIS) redirect(w http.ResponseWriter, r *http.Request) {
 func (f *fakeAIS) serveTarget(w http.ResponseWriter, r *http.Request) {
 	b, name := object(r)
 	q := r.URL.Query()
-	if q.Get(api.QparamProxyID) == "" {
+	if q.Get(api.QparamProxyID) == "" && !f.direct {
 		fail(w, http.StatusBadRequest, "expected to be redirected")
 		return
 	}

@@ -203,11 +203,11 @@ func (r *run) inlineLoad(a *arm, block int) (*inlineLoad, error) {
 	}
 	il := &inlineLoad{arm: a, block: block, errs: &errorLog{}}
 	il.load = &load{
-		phases: phases, stream: newStream(r.Scenario, len(shared.objects), block), share: r.share,
+		phases: phases, stream: newStream(r.asked(a), len(shared.objects), block), share: r.share,
 		workers: r.share.part(r.workersOf(a)), inFlight: r.share.part(r.Scenario.Load.InFlight),
 		think: time.Duration(r.Scenario.Load.Think), open: r.Scenario.Load.Model == scenarios.ModelOpen, clock: clockOf(r.Scenario.Load.Pacer),
 		issuer: func(worker int) issuer {
-			return &client{inlineArm: shared, drv: r.driver(worker, time.Duration(r.Scenario.Load.Timeout))}
+			return &client{inlineArm: shared, drv: r.armDriver(a, worker)}
 		},
 		failed: func(p int, o op, target int32, err error) {
 			// Failures while warming up show in the intervals only: the error

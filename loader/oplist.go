@@ -52,7 +52,7 @@ func (r *run) writeStep(w *csv.Writer, s step, n int64) error {
 		n = min(n, p.most)
 	}
 	objects := r.objectsOf(s.arm)
-	stream := newStream(r.Scenario, len(objects), s.block)
+	stream := newStream(r.asked(s.arm), len(objects), s.block)
 	for i := range n {
 		o := stream.at(p.first + uint64(i))
 		due := ""

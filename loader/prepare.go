@@ -62,7 +62,10 @@ func (r *run) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.expectations(ctx, mix[scenarios.OpGet] > 0)
+	if err := r.fillEndpoints(ctx); err != nil {
+		return err
+	}
+	return r.expectations(ctx, mix[scenarios.OpGet] > 0 || len(r.Scenario.Arms.Endpoints) > 0)
 }
 
 // connect reads the cluster map from the first proxy that answers.
@@ -96,6 +99,7 @@ func (r *run) useMap(m *api.Map) error {
 			return fmt.Errorf("target %s: %w", id, err)
 		}
 		r.byHost[host] = i
+		r.direct = append(r.direct, host)
 	}
 	for _, o := range r.Data.Objects() {
 		owner, err := r.owner(r.src, o.Name)

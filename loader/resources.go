@@ -78,7 +78,12 @@ func forgetPeaks(pids map[string][]int) bool {
 // processes are those whose resources are recorded, by component.
 func (r *run) processes(a *arm) map[string][]int {
 	pids := map[string][]int{}
-	if r.Processes != nil {
+	switch {
+	case a.beside():
+		if r.EndpointProcesses != nil {
+			pids = r.EndpointProcesses(a.Endpoint)
+		}
+	case r.Processes != nil:
 		pids = r.Processes(a.etlName())
 	}
 	pids[results.ComponentClient] = []int{os.Getpid()}

@@ -38,6 +38,8 @@ type run struct {
 	hosts    []string       // of the proxies, host:port
 	targets  []string       // IDs, sorted
 	byHost   map[string]int // indices of targets, by host:port
+	direct   []string       // host:port of the targets
+	beside   []*api.Client  // of endpoints where the run made the bucket
 	src      api.Bucket
 	scratch  api.Bucket // where PUTs of the mix go; zero without any
 	created  []api.Bucket
@@ -252,6 +254,7 @@ func (r *run) cleanUp(ctx context.Context) error {
 		r.undeploy(ctx, d)
 	}
 	r.progress.enter("clean up", 0, 0)
+	r.dropEndpoints(ctx)
 	for _, b := range slices.Clone(r.created) {
 		r.dropBucket(ctx, b)
 	}

@@ -1,10 +1,14 @@
 package scenarios
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 )
+
+// EndpointCluster is the endpoint that is the cluster itself.
+const EndpointCluster = "cluster"
 
 // Levels of arms.put and arms.stream.
 const (
@@ -39,6 +43,12 @@ type Arms struct {
 	Stream []string `yaml:"stream,omitempty,flow"`
 	// Workers takes the place of load.workers, 1 to 100,000 each. Default none.
 	Workers []int `yaml:"workers,omitempty,flow"`
+	// Endpoints are servers beside the cluster, by name, as base URLs: each is an
+	// arm of plain GETs of the same objects, which are stored there first, by PUT
+	// below /v1/objects as in AIStore. "cluster" in place of a URL is the cluster
+	// itself: two of those are an A/A pair. They go with a mix of get-etl, or of get,
+	// which then are the only arms. Default none.
+	Endpoints map[string]string `yaml:"endpoints,omitempty"`
 	// Replicas is under how many names each arm is measured, 1 to 9: arms that
 	// are alike show how much of a difference is chance (A/A). Default 1.
 	Replicas int `yaml:"replicas"`
@@ -52,7 +62,8 @@ type Arm struct {
 	// communication type.
 	Name      string
 	Transform string // "none" without an ETL
-	Comm      string // "none" without an ETL
+	Comm      string // "none" without an ETL; an endpoint's name
+	Endpoint  string // "" unless the arm has one: its URL, or EndpointCluster
 	Mode      string
 	Size      Bytes
 	Sized     bool // Size is a class: 0 may be one
@@ -73,7 +84,7 @@ func (a *Arm) ETL() bool { return a.Transform != None }
 func (s *Scenario) Plan() []Arm {
 	plain := s.Load.Mix[OpGetETL] == 0
 	var arms []Arm
-	if plain && slices.Contains(s.Arms.Mode, ModeInline) {
+	if plain && len(s.Arms.Endpoints) == 0 && slices.Contains(s.Arms.Mode, ModeInline) {
 		arms = append(arms, Arm{Transform: None, Comm: None, Mode: ModeInline})
 	}
 	for _, t := range s.Transforms {
@@ -84,6 +95,9 @@ func (s *Scenario) Plan() []Arm {
 				}
 			}
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Arms.Endpoints)) {
+		arms = append(arms, Arm{Transform: None, Comm: name, Mode: ModeInline, Endpoint: s.Arms.Endpoints[name]})
 	}
 	arms = cross(arms, s.Arms.Size, func(a *Arm, v Bytes) { a.Size, a.Sized = v, true })
 	arms = cross(arms, s.Arms.Put, func(a *Arm, v string) { a.Put = v })
@@ -104,6 +118,10 @@ func (s *Scenario) Only(a Arm) *Scenario {
 	one := *s
 	one.Trials = Trials{Blocks: 1, Order: s.Trials.Order}
 	one.Arms = Arms{Comm: s.Arms.Comm, Mode: []string{a.Mode}, Replicas: 1}
+	if a.Endpoint != "" {
+		one.Arms.Endpoints = map[string]string{a.Comm: a.Endpoint}
+		one.Load.Mix = map[string]int{OpGet: 1}
+	}
 	if a.ETL() {
 		one.Transforms, one.Arms.Comm = []string{a.Transform}, []string{a.Comm}
 	}

@@ -28,6 +28,8 @@ func TestPlan(t *testing.T) {
 		{"arms: {comm: [io], put: [direct, relay], stream: [body, fqn]}", []string{"direct:body", "direct:fqn", "relay:body", "relay:fqn"}},
 		{"arms: {comm: [io], workers: [1, 8], replicas: 2}", []string{"w1:#1", "w1:#2", "w8:#1", "w8:#2"}},
 		{"arms: {comm: [io], put: [direct]}", []string{"io"}},
+		{"arms: {comm: [io], endpoints: {b: cluster, a: 'http://h:1'}}", []string{"md5:io", "none:a", "none:b"}},
+		{"load: {mix: {get: 1}}\narms: {endpoints: {b: cluster, a: 'http://h:1'}}", []string{"a", "b"}},
 		{"load: {mix: {get: 1, put: 1}}", []string{"none"}},
 		{"load: {mix: {get: 1}}\narms: {mode: [inline, offline], comm: [io, ws]}", []string{"none:none:inline", "md5:io:offline", "md5:ws:offline"}},
 		{"load: {model: offline}\narms: {comm: [io, ws]}", []string{"io", "ws"}},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -106,6 +107,7 @@ func schema(s *Scenario) []field {
 			{key: "put", read: list(&s.Arms.Put)},
 			{key: "stream", read: list(&s.Arms.Stream)},
 			{key: "workers", read: listOf(&s.Arms.Workers, integer)},
+			{key: "endpoints", read: urls(&s.Arms.Endpoints)},
 			{key: "replicas", read: integer(&s.Arms.Replicas)},
 		}},
 		{key: "load", sub: []field{
@@ -119,6 +121,7 @@ func schema(s *Scenario) []field {
 			{key: "workers", read: integer(&s.Load.Workers)},
 			{key: "workers-per-target", read: integer(&s.Load.WorkersPerTarget)},
 			{key: "timeout", read: unit(&s.Load.Timeout)},
+			{key: "direct", read: scalar(&s.Load.Direct, strconv.ParseBool, "true or false", kindBool)},
 			{key: "keys", sub: []field{
 				{key: "dist", read: text(&s.Load.Keys.Dist)},
 				{key: "s", read: number(&s.Load.Keys.S)},
@@ -445,6 +448,20 @@ func weights(to *map[string]int) read {
 				integer(&w)(d, at, e.value)
 			}
 			(*to)[e.key] = w
+		})
+	}
+}
+
+// urls reads a map of names and URLs.
+func urls(to *map[string]string) read {
+	return func(d *decoder, path string, n *node) {
+		*to = map[string]string{}
+		d.keys(path, n, func(e entry, at string) {
+			var word string
+			if d.filled(at, e.value) {
+				text(&word)(d, at, e.value)
+			}
+			(*to)[e.key] = word
 		})
 	}
 }

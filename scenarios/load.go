@@ -86,6 +86,9 @@ type Load struct {
 	WorkersPerTarget int `yaml:"workers-per-target,omitempty"`
 	// Timeout of one request, redirects included; above zero. Default 30s.
 	Timeout Duration `yaml:"timeout"`
+	// Direct sends GETs and HEADs to the target that holds the object, as the
+	// cluster map tells, without a proxy's redirect. Default false.
+	Direct bool `yaml:"direct,omitempty"`
 	// Keys say which objects are asked for.
 	Keys Keys `yaml:"keys,flow"`
 	// Mix gives operations relative weights of 0 to 1,000,000, not all zero. A

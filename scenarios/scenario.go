@@ -20,10 +20,12 @@
 //	arms.comm          [hpush, hpull, hrev, io]
 //	arms.mode          [inline] ([offline] when load.model is offline)
 //	arms.size, arms.put, arms.stream, arms.workers  no factors
+//	arms.endpoints     none
 //	arms.replicas      1
 //	load.model         closed
 //	load.workers       8 (model open: as load.in-flight)
 //	load.workers-per-target  0: load.workers is all
+//	load.direct        false
 //	load.timeout       30s
 //	load.mix           {get-etl: 1}
 //	load.keys          {dist: uniform}

@@ -268,6 +268,26 @@ func (c *checks) size(s Size) {
 	}
 }
 
+func (c *checks) endpoints(s *Scenario) {
+	for _, name := range slices.Sorted(maps.Keys(s.Arms.Endpoints)) {
+		at := "arms.endpoints." + name
+		c.matches(at, name, `^[a-z0-9-]{1,32}$`, "a name of lower-case letters, digits and '-'")
+		if slices.Contains(s.Arms.Comm, name) {
+			c.add(at, "is a communication type of arms.comm too (choose another name)")
+		}
+		if v := s.Arms.Endpoints[name]; v != EndpointCluster {
+			if u, err := url.Parse(v); err != nil || u.Host == "" || u.Scheme != "http" || strings.Trim(u.Path, "/") != "" {
+				c.add(at, "%q is not %s or a server's URL (write it like http://127.0.0.1:8080)", v, EndpointCluster)
+			}
+		}
+	}
+	for op, w := range s.Load.Mix {
+		if w > 0 && op != OpGetETL && op != OpGet && len(s.Arms.Endpoints) > 0 {
+			c.add("arms.endpoints", "are asked by GETs only: they do not go with %s in load.mix (drop one)", op)
+		}
+	}
+}
+
 // sizeKey refuses a key that the distribution leaves unused.
 func (c *checks) sizeKey(dist, key string, given, used bool) {
 	if given && !used {
@@ -311,6 +331,7 @@ func (c *checks) arms(s *Scenario) {
 	c.unique("arms.comm", s.Arms.Comm, func(at, word string) {
 		c.matches(at, word, `^[a-z0-9]{1,32}$`, "lower-case letters and digits, like hpush")
 	})
+	c.endpoints(s)
 	c.words("arms.mode", s.Arms.Mode, ModeInline, ModeOffline, ModeInit)
 	if s.Load.Model == ModelOffline && slices.Contains(s.Arms.Mode, ModeInline) {
 		c.add("arms.mode", "has inline arms, which load.model offline does not load (drop them, or choose another model)")
@@ -336,7 +357,7 @@ func (c *checks) arms(s *Scenario) {
 		}
 	}
 	c.between("arms.replicas", s.Arms.Replicas, 1, 9)
-	if n := len(s.Transforms) * len(s.Arms.Comm) * len(s.Arms.Mode) * max(1, len(s.Arms.Size)) * max(1, len(s.Arms.Put)) *
+	if n := (len(s.Transforms)*len(s.Arms.Comm)*len(s.Arms.Mode) + len(s.Arms.Endpoints)) * max(1, len(s.Arms.Size)) * max(1, len(s.Arms.Put)) *
 		max(1, len(s.Arms.Stream)) * max(1, len(s.Arms.Workers)) * max(1, s.Arms.Replicas); n > maxArms {
 		c.add("arms", "make %d combinations with the transforms, more than %d (drop some levels)", n, maxArms)
 	} else if samples := max(1, n) * s.Trials.Blocks * s.Load.operations(); samples > maxSamples {
