@@ -6,6 +6,16 @@ OUT     ?=
 
 TOOL    := $(GO) tool -modfile=hack/tools/go.mod
 
+# Of make bench; SHORT=1 is a look at the smallest and a large size.
+ifdef SHORT
+BLOCKS  ?= 4
+SIZES   ?= 4KiB,1MiB
+CONNS   ?= 16
+endif
+flag     = $(if $($(1)),-$(2) $($(1)))
+BENCH    = $(if $(filter command line environment,$(origin FOR)),-for $(FOR)) $(call flag,BLOCKS,blocks) $(call flag,SIZES,sizes) \
+	$(call flag,CONNS,conns) $(call flag,COMM,comm) $(call flag,BASE,base) $(call flag,OUT,out) $(if $(MEMORY),-memory)
+
 # The race detector needs a C compiler.
 RACE    := $(shell (command -v gcc || command -v clang) >/dev/null 2>&1 && echo -race)
 TEST    := $(TOOL) gotestsum --format pkgname -- -timeout 30m
@@ -13,7 +23,7 @@ TEST    := $(TOOL) gotestsum --format pkgname -- -timeout 30m
 # The last line of a test says if the race detector was not there.
 RACED   := $(if $(RACE),true,echo "The race detector was not used: it needs gcc or clang.")
 
-.PHONY: help build demo test test-all race lint fmt cover bench conformance realclients test-browser test-kind clean
+.PHONY: help build demo test test-all race lint fmt cover bench microbench conformance realclients test-browser test-kind clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,7 +59,11 @@ fmt: ## gofmt and go mod tidy
 cover: ## coverage of all packages, as text
 	$(GO) test -coverpkg=./... -coverprofile=bin/cover.out ./... && $(GO) tool cover -func=bin/cover.out | tail -1
 
-bench: ## benchmarks of the hot paths
+bench: build ## the data path beside yardsticks, 15 minutes (FOR=1s BLOCKS=6 SIZES=4KiB,1MiB CONNS=16 COMM=hpush BASE=url MEMORY=1 OUT=folder); SHORT=1: one minute
+	$(GO) build -o bin/bench ./hack/bench
+	./bin/bench $(BENCH)
+
+microbench: ## benchmarks of the hot functions with their allocations, and an A/A run
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 conformance: ## replay recordings of a real AIStore cluster and its clients, print what was compared

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/etlbench/etlbench/reports/results"
+)
+
+// TestMain is the yardsticks too: they are processes of this program.
+func TestMain(m *testing.M) {
+	if kind := os.Getenv(serveEnv); kind != "" {
+		println(serve(kind).Error())
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// TestYardsticks: what was put comes back, byte by byte, over kept connections.
+func TestYardsticks(t *testing.T) {
+	work := t.TempDir()
+	endpoints, stop, err := yardsticks(work, "")
+	defer stop()
+	require.NoError(t, err)
+	require.Contains(t, endpoints, "epoll")
+	for name, url := range endpoints {
+		if url == "cluster" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			do(t, http.MethodPost, url+"/v1/buckets/b", nil)
+			for i, size := range []int{0, 1, 4 << 10, inOneWrite, inOneWrite + 1, 3<<20 + 7} {
+				at := url + "/v1/objects/b/" + string(rune('a'+i)) + "?provider=ais"
+				data := bytes.Repeat([]byte("0123456789abcdef!"), size/17+1)[:size]
+				do(t, http.MethodPut, at, data)
+				for range 3 {
+					require.True(t, bytes.Equal(data, do(t, http.MethodGet, at, nil)), "%d bytes", size)
+				}
+			}
+		})
+	}
+}
+
+func do(t *testing.T, method, url string, body []byte) []byte {
+	req, err := http.NewRequestWithContext(t.Context(), method, url, bytes.NewReader(body))
+	require.NoError(t, err)
+	if method == http.MethodPut {
+		req.Header.Set("Expect", "100-continue")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, 2, resp.StatusCode/100, "%s", got)
+	return got
+}
+
+// summary is of six blocks in which arms make so many operations a second, and
+// take so many microseconds of CPU for each; clients take 1.
+func summary(ops, cpu map[string]float64) *results.Summary {
+	s := &results.Summary{}
+	us := func(v float64) *float64 { return &v }
+	for arm := range ops {
+		s.Arms = append(s.Arms, results.Arm{Name: arm, Comm: arm, Size: "4KiB", Workers: demandAt})
+		for b := 1; b <= 6; b++ {
+			m := results.Measured{OpsPerS: ops[arm] * (1 + float64(b)/100)}
+			m.Resources = []results.Resource{{Component: results.ComponentClient, CPUUsPerOp: us(1)},
+				{Component: results.ComponentTarget, CPUUsPerOp: us(cpu[arm])}}
+			s.Samples = append(s.Samples, results.Sample{Arm: arm, Block: b, Measured: m})
+		}
+	}
+	return s
+}
+
+func TestJudge(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		ops, cpu map[string]float64
+		err      string
+	}{
+		{"met", map[string]float64{"get": 100, "get-again": 100, "epoll": 110}, map[string]float64{"get": 10, "epoll": 9}, ""},
+		{"missed", map[string]float64{"get": 100, "get-again": 100, "epoll": 200}, map[string]float64{"get": 10, "epoll": 9}, "1 ratios are below"},
+		{"missed, but the client is what is slow", map[string]float64{"get": 100, "get-again": 100, "epoll": 200}, map[string]float64{"get": .9, "epoll": .8}, ""},
+		{"noise", map[string]float64{"get": 100, "get-again": 120}, nil, "void"},
+		{"no pair", map[string]float64{"get": 100}, nil, "void"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out strings.Builder
+			err := judge(&out, summary(tt.ops, tt.cpu), nil)
+			if tt.err == "" {
+				require.NoError(t, err, out.String())
+				return
+			}
+			require.ErrorContains(t, err, tt.err)
+		})
+	}
+}
+
+func TestJudgeMemory(t *testing.T) {
+	s := summary(map[string]float64{"get": 100, "get-again": 100}, nil)
+	m := &results.Summary{Samples: []results.Sample{{Arm: "hpush", Measured: results.Measured{
+		Resources: []results.Resource{{Component: results.ComponentTarget, PeakBytes: mostMemory + 1}}}}}}
+	require.ErrorContains(t, judge(io.Discard, s, m), "1 ratios")
+	m.Samples[0].Resources[0].PeakBytes--
+	require.NoError(t, judge(io.Discard, s, m))
+}
