@@ -110,4 +110,6 @@ func TestJudgeMemory(t *testing.T) {
 	require.ErrorContains(t, judge(io.Discard, s, m), "1 ratios")
 	m.Samples[0].Resources[0].PeakBytes--
 	require.NoError(t, judge(io.Discard, s, m))
+	m.Samples[0].Errors = 1
+	require.ErrorContains(t, judge(io.Discard, s, m), "1 ratios")
 }

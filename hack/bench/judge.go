@@ -321,10 +321,10 @@ func addMemory(t table.Writer, memory *results.Summary) (failed int) {
 				continue
 			}
 			verdict := "PASS"
-			if r.PeakBytes > mostMemory {
+			if r.PeakBytes > mostMemory || x.Errors > 0 {
 				verdict, failed = "FAIL", failed+1
 			}
-			t.AppendRow(table.Row{what + ", " + x.Arm, "1GiB", wanted, fmt.Sprintf("%d MiB", r.PeakBytes>>20), "", "memory", verdict})
+			t.AppendRow(table.Row{what + ", " + x.Arm, "1GiB", wanted, fmt.Sprintf("%d MiB, %d errors", r.PeakBytes>>20, x.Errors), "", "memory", verdict})
 		}
 	}
 	return failed
