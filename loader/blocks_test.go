@@ -306,7 +306,7 @@ func TestOpenLoop(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHarness(t, some(8))
-			tt.load.Model, tt.load.InFlight, tt.load.Workers, tt.load.Timeout = scenarios.ModelOpen, 64, 64, h.Scenario.Load.Timeout
+			tt.load.Model, tt.load.InFlight, tt.load.Workers, tt.load.Timeout = scenarios.ModelOpen, 1000, 64, h.Scenario.Load.Timeout
 			tt.load.Mix, tt.load.Keys = h.Scenario.Load.Mix, h.Scenario.Load.Keys
 			h.Scenario.Load, h.Scenario.Phases = tt.load, tt.phases
 			s, r := h.run()
