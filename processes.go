@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -143,16 +144,18 @@ func listeners(base string) (pids []int) {
 // listening are the sockets that listen at a TCP port, as links of /proc name
 // them.
 func listening(port string) (sockets []string) {
-	fs, err := procfs.NewDefaultFS()
+	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
 		return nil
 	}
-	four, _ := fs.NetTCP()
-	six, _ := fs.NetTCP6()
-	const stateListen = 0x0a
-	for _, l := range append(four, six...) {
-		if l.St == stateListen && strconv.FormatUint(l.LocalPort, 10) == port {
-			sockets = append(sockets, "socket:["+strconv.FormatUint(l.Inode, 10)+"]")
+	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		data, _ := os.ReadFile(file) // there may be no IPv6
+		for line := range strings.Lines(string(data)) {
+			f := strings.Fields(line) // number, local address, remote one, state, …, inode
+			const stateListen = "0A"
+			if len(f) > 9 && f[3] == stateListen && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", n)) {
+				sockets = append(sockets, "socket:["+f[9]+"]")
+			}
 		}
 	}
 	return sockets
