@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/etlbench/etlbench/cluster/api"
 	"github.com/etlbench/etlbench/cluster/kube"
@@ -186,7 +187,7 @@ func (f *upFlags) deploy(ctx context.Context, e *env, k *kube.Cluster, cfg kube.
 	if err := statusKube(ctx, e, st, "text"); err != nil {
 		return err
 	}
-	if err := reachable(ctx, st.URL); err != nil {
+	if err := allReachable(ctx, k); err != nil {
 		fmt.Fprintf(e.err, "it cannot be reached from this machine: %v\n"+
 			"Clients are sent to the addresses of the Kubernetes nodes: run etlbench where those are reachable, such as in a pod.\n", err)
 		return nil
@@ -203,7 +204,20 @@ func nameFlag(name string) string {
 	return " --name " + name
 }
 
-// reachable tells whether a proxy answers: the nodes of Kubernetes learn of a
+// allReachable tells whether all nodes of a cluster answer where clients are sent.
+func allReachable(ctx context.Context, k *kube.Cluster) error {
+	st, err := k.Status(ctx)
+	if err != nil {
+		return err
+	}
+	var g errgroup.Group
+	for _, n := range st.Nodes {
+		g.Go(func() error { return reachable(ctx, n.URL) })
+	}
+	return g.Wait()
+}
+
+// reachable tells whether a node answers: the nodes of Kubernetes learn of a
 // Service a moment after it was made.
 func reachable(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
