@@ -20,6 +20,7 @@ import (
 	watchtools "k8s.io/client-go/tools/watch"
 
 	"github.com/etlbench/etlbench/cluster/api"
+	podkube "github.com/etlbench/etlbench/cluster/pod/kube"
 )
 
 // hopeless are the reasons for which a container waits that no waiting mends.
@@ -99,7 +100,7 @@ func (w *waiting) take(p *corev1.Pod, deleted bool) error {
 		if waits == nil {
 			continue
 		}
-		if hopeless[waits.Reason] || s.RestartCount >= restartMost {
+		if hopeless[waits.Reason] && !podkube.Passing(waits) || s.RestartCount >= restartMost {
 			return fmt.Errorf("%s does not start: %s", p.Name, strings.TrimSuffix(waits.Reason+": "+oneLine(waits.Message), ": "))
 		}
 	}

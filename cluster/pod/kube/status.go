@@ -50,6 +50,12 @@ var hopeless = map[string]bool{
 	"CrashLoopBackOff": true,
 }
 
+// Passing tells whether a container waits for a Secret or ConfigMap of which its
+// node has not heard yet: the kubelet asks again by itself.
+func Passing(w *corev1.ContainerStateWaiting) bool {
+	return strings.Contains(w.Message, "failed to sync")
+}
+
 // failure says why a pod is over, or never will be ready; nil while there is
 // hope. Pods are never started anew, so a container that has ended is the end.
 func failure(p *corev1.Pod) error {
@@ -57,7 +63,7 @@ func failure(p *corev1.Pod) error {
 		if t := s.State.Terminated; t != nil && t.ExitCode != 0 {
 			return terminated(s.Name, t)
 		}
-		if w := s.State.Waiting; w != nil && hopeless[w.Reason] {
+		if w := s.State.Waiting; w != nil && hopeless[w.Reason] && !Passing(w) {
 			return waiting(s.Name, w)
 		}
 	}
@@ -65,7 +71,7 @@ func failure(p *corev1.Pod) error {
 		if t := s.State.Terminated; t != nil {
 			return terminated(s.Name, t)
 		}
-		if w := s.State.Waiting; w != nil && hopeless[w.Reason] {
+		if w := s.State.Waiting; w != nil && hopeless[w.Reason] && !Passing(w) {
 			return waiting(s.Name, w)
 		}
 	}
