@@ -60,9 +60,9 @@ cover: ## coverage of all packages, as text
 	$(GO) test -coverpkg=./... -coverprofile=bin/cover.out ./... && $(GO) tool cover -func=bin/cover.out | tail -1
 
 bench: build ## the data path beside yardsticks, and an arm beside itself, 15 minutes (FOR=1s BLOCKS=6 SIZES=4KiB,1MiB CONNS=16 COMM=hpush BASE=url MEMORY=1 OUT=folder); SHORT=1: one minute
+	$(if $(SHORT),,$(GO) test -run '^$$' -bench '^BenchmarkAA$$' .)
 	$(GO) build -o bin/bench ./hack/bench
 	./bin/bench $(BENCH)
-	$(if $(SHORT),,$(GO) test -run '^$$' -bench '^BenchmarkAA$$' .)
 
 microbench: ## benchmarks of the hot functions with their allocations, and an A/A run
 	$(GO) test -run '^$$' -bench . -benchmem ./...
