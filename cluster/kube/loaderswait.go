@@ -13,8 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	watchtools "k8s.io/client-go/tools/watch"
-
-	podkube "github.com/etlbench/etlbench/cluster/pod/kube"
 )
 
 // ErrNoRoom is that no node of Kubernetes takes a loader.
@@ -77,7 +75,7 @@ func (g *gathering) take(p *corev1.Pod, deleted bool) error {
 		return errors.New(text)
 	}
 	for _, s := range p.Status.ContainerStatuses {
-		if w := s.State.Waiting; w != nil && hopeless[w.Reason] && !podkube.Passing(w) {
+		if w := s.State.Waiting; w != nil && hopeless(w) {
 			return fmt.Errorf("does not start: %s", strings.TrimSuffix(w.Reason+": "+oneLine(w.Message), ": "))
 		}
 	}

@@ -23,10 +23,15 @@ import (
 	podkube "github.com/etlbench/etlbench/cluster/pod/kube"
 )
 
-// hopeless are the reasons for which a container waits that no waiting mends.
-var hopeless = map[string]bool{
+// hopelessReasons are those for which a container waits that no waiting mends.
+var hopelessReasons = map[string]bool{
 	"ImagePullBackOff": true, "InvalidImageName": true, "ErrImageNeverPull": true, "ImageInspectError": true,
 	"CreateContainerConfigError": true, "CreateContainerError": true, "RunContainerError": true,
+}
+
+// hopeless tells whether no waiting mends what a container waits for.
+func hopeless(w *corev1.ContainerStateWaiting) bool {
+	return hopelessReasons[w.Reason] && !podkube.Passing(w)
 }
 
 // restartMost is how often a node may end before it is given up: at first its
@@ -100,7 +105,7 @@ func (w *waiting) take(p *corev1.Pod, deleted bool) error {
 		if waits == nil {
 			continue
 		}
-		if hopeless[waits.Reason] && !podkube.Passing(waits) || s.RestartCount >= restartMost {
+		if hopeless(waits) || s.RestartCount >= restartMost {
 			return fmt.Errorf("%s does not start: %s", p.Name, strings.TrimSuffix(waits.Reason+": "+oneLine(waits.Message), ": "))
 		}
 	}

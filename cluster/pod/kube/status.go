@@ -42,9 +42,9 @@ func pulled(events []corev1.Event) (sum time.Duration) {
 	return sum
 }
 
-// hopeless are the reasons for which a container waits that no waiting
-// mends. ContainerCreating and PodInitializing are not among them.
-var hopeless = map[string]bool{
+// hopelessReasons are those for which a container waits that no waiting mends.
+// ContainerCreating and PodInitializing are not among them.
+var hopelessReasons = map[string]bool{
 	"ErrImagePull": true, "ImagePullBackOff": true, "InvalidImageName": true, "ErrImageNeverPull": true, "ImageInspectError": true,
 	"RegistryUnavailable": true, "CreateContainerConfigError": true, "CreateContainerError": true, "RunContainerError": true,
 	"CrashLoopBackOff": true,
@@ -56,6 +56,12 @@ func Passing(w *corev1.ContainerStateWaiting) bool {
 	return strings.Contains(w.Message, "failed to sync")
 }
 
+// hopeless tells whether a container waits, and no waiting mends it.
+func hopeless(s *corev1.ContainerStatus) bool {
+	w := s.State.Waiting
+	return w != nil && hopelessReasons[w.Reason] && !Passing(w)
+}
+
 // failure says why a pod is over, or never will be ready; nil while there is
 // hope. Pods are never started anew, so a container that has ended is the end.
 func failure(p *corev1.Pod) error {
@@ -63,16 +69,16 @@ func failure(p *corev1.Pod) error {
 		if t := s.State.Terminated; t != nil && t.ExitCode != 0 {
 			return terminated(s.Name, t)
 		}
-		if w := s.State.Waiting; w != nil && hopeless[w.Reason] && !Passing(w) {
-			return waiting(s.Name, w)
+		if hopeless(&s) {
+			return waiting(s.Name, s.State.Waiting)
 		}
 	}
 	for _, s := range p.Status.ContainerStatuses {
 		if t := s.State.Terminated; t != nil {
 			return terminated(s.Name, t)
 		}
-		if w := s.State.Waiting; w != nil && hopeless[w.Reason] && !Passing(w) {
-			return waiting(s.Name, w)
+		if hopeless(&s) {
+			return waiting(s.Name, s.State.Waiting)
 		}
 	}
 	if p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded { // evicted, say
