@@ -14,11 +14,7 @@ import (
 // sendFile answers with length bytes of an object and closes it.
 func sendFile(ctx *fasthttp.RequestCtx, o *store.Object, first, length int64) error {
 	if length > comm.SmallSize {
-		if _, err := o.File().Seek(first, io.SeekStart); err != nil {
-			o.Close()
-			return err
-		}
-		ctx.Response.SetBodyStream(&fileBody{o: o, left: length}, int(length))
+		ctx.Response.SetBodyStream(&fileBody{o: o, at: first, left: length}, int(length))
 		return nil
 	}
 	defer o.Close()
@@ -32,34 +28,37 @@ func sendFile(ctx *fasthttp.RequestCtx, o *store.Object, first, length int64) er
 	return nil
 }
 
-// fileBody is an open object as a stream: from the file's offset, left bytes.
+// fileBody is an open object as a stream: left bytes, from at on.
 type fileBody struct {
-	o    *store.Object
-	left int64
+	o        *store.Object
+	at, left int64
 }
 
 func (f *fileBody) Read(p []byte) (int, error) {
 	if f.left == 0 {
 		return 0, io.EOF
 	}
-	n, err := f.o.File().Read(p[:min(int64(len(p)), f.left)])
-	f.left -= int64(n)
+	n, err := f.o.ReadAt(p[:min(int64(len(p)), f.left)], f.at)
+	f.at, f.left = f.at+int64(n), f.left-int64(n)
 	return n, err
 }
 
-// WriteTo hands the file to the connection, which can send it without a copy
-// through this process. fasthttp's buffer must be empty for that.
+// WriteTo hands a large object's file to the connection, which can send it
+// without a copy through this process. fasthttp's buffer must be empty for that.
 func (f *fileBody) WriteTo(w io.Writer) (int64, error) {
-	r := &io.LimitedReader{R: f.o.File(), N: f.left}
 	bw, ok := w.(*bufio.Writer)
-	if !ok {
-		return comm.Copy(w, r)
+	file := f.o.File()
+	if !ok || file == nil {
+		return comm.Copy(w, struct{ io.Reader }{f})
+	}
+	if _, err := file.Seek(f.at, io.SeekStart); err != nil {
+		return 0, err
 	}
 	if err := bw.Flush(); err != nil {
 		return 0, err
 	}
-	n, err := bw.ReadFrom(r)
-	f.left -= n
+	n, err := bw.ReadFrom(&io.LimitedReader{R: file, N: f.left})
+	f.at, f.left = f.at+n, f.left-n
 	return n, err
 }
 

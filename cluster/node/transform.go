@@ -144,7 +144,7 @@ func (t *Target) openSource(bucket, object string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &source{t: t, bucket: bucket, object: object, path: o.File().Name(), size: o.Size, body: &fileBody{o: o, left: o.Size}}, nil
+	return &source{t: t, bucket: bucket, object: object, path: o.Path(), size: o.Size, body: &fileBody{o: o, left: o.Size}}, nil
 }
 
 // take gives the object; again, when a connection proved stale.

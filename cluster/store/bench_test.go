@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 
@@ -50,7 +49,7 @@ func BenchmarkGet(b *testing.B) {
 				for b.Loop() {
 					o, err := s.Open(bucket, "d/o")
 					require.NoError(b, err)
-					_, err = io.ReadFull(o.File(), buf)
+					_, err = o.ReadAt(buf, 0)
 					require.NoError(b, err)
 					require.NoError(b, o.Close())
 				}

@@ -66,6 +66,7 @@ func (s *Store) destroyBucket(bucket string) error {
 	if err != nil {
 		return s.explain(err)
 	}
+	s.open.forgetAll() // whose files have names in the trash still
 	if err := s.syncBuckets(); err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func get(t testing.TB, s *store.Store, name string) (string, store.Info) {
 	o, err := s.Open(bucket, name)
 	require.NoError(t, err)
 	defer o.Close()
-	b, err := io.ReadAll(o.File())
+	b, err := io.ReadAll(io.NewSectionReader(o, 0, o.Size))
 	require.NoError(t, err)
 	return string(b), o.Info
 }

@@ -31,23 +31,38 @@ type Info struct {
 }
 
 // Object is an open object. It keeps what it had when it was opened: an
-// overwrite or a Delete changes nothing for it. The caller closes it. ReadAt
-// may be called concurrently.
+// overwrite or a Delete changes nothing for it. The caller closes it, once.
+// ReadAt may be called concurrently.
 type Object struct {
 	Info
-	f *os.File
+	f      *os.File
+	shared *openFile // whose file f is; nil when it is the Object's own
 }
 
 // ReadAt reads like an io.ReaderAt.
 func (o *Object) ReadAt(p []byte, off int64) (int, error) { return o.f.ReadAt(p, off) }
 
-// File is the object's data file, open for reading at its begin. It belongs
-// to the Object: do not close it, nor use it after Close. Its Name is the
-// file's absolute path, where an overwrite puts another file.
-func (o *Object) File() *os.File { return o.f }
+// Path is the absolute path of the object's data file, where an overwrite puts
+// another file.
+func (o *Object) Path() string { return o.f.Name() }
+
+// File is the data file of a large object, open for reading at its begin; nil
+// when others share it, as they do that of a small one. It belongs to the
+// Object: do not close it, nor use it after Close.
+func (o *Object) File() *os.File {
+	if o.shared != nil {
+		return nil
+	}
+	return o.f
+}
 
 // Close frees the file.
-func (o *Object) Close() error { return o.f.Close() }
+func (o *Object) Close() error {
+	if o.shared != nil {
+		return o.shared.release()
+	}
+	return o.f.Close()
+}
 
 // Open opens an object for reading. Metadata that is missing or garbled is
 // made anew from the bytes, as version 1. Callers may test for ErrNotExist,
@@ -77,22 +92,29 @@ func (s *Store) Stat(bucket, name string) (Info, error) {
 }
 
 func (s *Store) openAt(p place, name string) (*Object, error) {
-	f, err := openFile(p.path)
+	if f := s.open.get(p.path); f != nil {
+		return f.object(), nil
+	}
+	epoch := s.open.epoch.Load()
+	f, err := openPath(p.path)
 	if err != nil {
 		return nil, p.missing(err)
 	}
 	// All that follows asks the open file, not the path: an overwrite in
 	// between must not mix two objects.
-	info, err := s.describe(f, name)
-	if err != nil {
+	info, seen, err := s.describe(f, name)
+	switch {
+	case err != nil:
 		return nil, errors.Join(err, f.Close())
+	case info.Size > sharedSize:
+		return &Object{Info: info, f: f}, nil
 	}
-	return &Object{Info: info, f: f}, nil
+	return s.open.share(p.path, &openFile{File: f, info: info, seen: seen}, epoch).object(), nil
 }
 
-// openFile is os.Open of a file that is on a disk, without the five system calls
+// openPath is os.Open of a file that is on a disk, without the five system calls
 // that find out that it is.
-func openFile(path string) (*os.File, error) {
+func openPath(path string) (*os.File, error) {
 	for {
 		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err == nil {
@@ -115,22 +137,22 @@ func (p place) missing(err error) error {
 	return ErrNotExist
 }
 
-func (s *Store) describe(f *os.File, name string) (Info, error) {
-	st, err := f.Stat()
-	if err != nil {
-		return Info{}, err
+func (s *Store) describe(f *os.File, name string) (Info, fileState, error) {
+	var st unix.Stat_t
+	if err := fstat(f, &st); err != nil {
+		return Info{}, fileState{}, err
 	}
-	if !st.Mode().IsRegular() {
-		return Info{}, ErrNotExist // somebody else's, whatever it is
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return Info{}, fileState{}, ErrNotExist // somebody else's, whatever it is
 	}
 	m, err := readMeta(func(b []byte) (int, error) { return unix.Fgetxattr(int(f.Fd()), xattrName, b) })
 	if err != nil {
 		s.log.Warn("store: object without metadata, reading it again", "path", f.Name(), "err", err)
-		if m, err = s.remake(f, st); err != nil {
-			return Info{}, err
+		if m, err = s.remake(f, &st); err != nil {
+			return Info{}, fileState{}, err
 		}
 	}
-	return m.info(name, st.Size()), nil
+	return m.info(name, st.Size), stateOf(&st), nil
 }
 
 // readMeta gets and parses the metadata. Custom metadata is rare, so the first
@@ -150,16 +172,16 @@ func readMeta(get func(b []byte) (int, error)) (meta, error) {
 
 // remake computes an object's metadata from its bytes and keeps it. Version
 // and custom metadata are lost; the file's time stands for that of the Put.
-func (s *Store) remake(f *os.File, st fs.FileInfo) (meta, error) {
+func (s *Store) remake(f *os.File, st *unix.Stat_t) (meta, error) {
 	d, err := newDigests()
 	if err != nil {
 		return meta{}, err
 	}
 	// A SectionReader leaves the file's own position at the begin.
-	if _, err := io.Copy(d.own, io.NewSectionReader(f, 0, st.Size())); err != nil {
+	if _, err := io.Copy(d.own, io.NewSectionReader(f, 0, st.Size)); err != nil {
 		return meta{}, err
 	}
-	m := meta{checksum: d.sum(OwnChecksum).Value, version: 1, atime: st.ModTime().UnixNano()}
+	m := meta{checksum: d.sum(OwnChecksum).Value, version: 1, atime: st.Mtim.Nano()}
 	b, err := m.encode()
 	if err == nil {
 		err = s.fs.Setxattr(f, xattrName, b)
@@ -201,6 +223,7 @@ func (s *Store) remove(p place) error {
 	mu.Lock()
 	err := unix.Unlink(p.path)
 	mu.Unlock()
+	s.open.forget(p.path)
 	if err != nil {
 		return p.missing(pathError("unlink", p.path, err))
 	}

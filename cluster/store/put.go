@@ -203,6 +203,7 @@ func (t *temp) publish(p place, m meta, skipVersion bool) (meta, error) {
 		return meta{}, err
 	}
 	t.f = nil
+	t.s.open.forget(p.path)
 	return m, nil
 }
 

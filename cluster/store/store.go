@@ -78,6 +78,7 @@ type Store struct {
 	now     func() time.Time
 	lock    *os.File
 	syncer  *syncer
+	open    *openFiles
 	names   [nameStripes]sync.Mutex // see lockFor
 	buffers sync.Pool               // of *[]byte, bufferSize long
 	serial  atomic.Uint64           // names files in tmp and trash
@@ -117,7 +118,7 @@ func Open(cfg Config) (*Store, error) {
 }
 
 func newStore(dir string, cfg Config) *Store {
-	s := &Store{dir: dir, sync: cfg.Sync, fs: cfg.FS.withDefaults(), log: cfg.Log, now: cfg.Now}
+	s := &Store{dir: dir, sync: cfg.Sync, fs: cfg.FS.withDefaults(), log: cfg.Log, now: cfg.Now, open: newOpenFiles()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -146,6 +147,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.calls.Wait()
+	s.open.forgetAll()
 	// The lock goes last: nobody may open the folder while we still sync it.
 	return errors.Join(s.syncer.close(), s.lock.Close())
 }
