@@ -283,3 +283,16 @@ func TestStoppedETLLeavesEndedJobsAlone(t *testing.T) {
 	require.True(t, s.Aborted)
 	require.Equal(t, "another target failed", s.AbortErr)
 }
+
+func TestObjectHeadersAllocateNothing(t *testing.T) {
+	var h fasthttp.ResponseHeader
+	i := store.Info{Size: 1, Atime: 1795892338125377955, Version: 1234567, Checksum: store.Checksum{Type: "xxhash2", Value: "6da84128ef02c16e"}}
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		h.Reset()
+		objectHeaders(&h, &i)
+	}))
+	require.Equal(t, "1795892338125377955", string(h.Peek(api.HdrAtime)))
+	require.Equal(t, "1234567", string(h.Peek(api.HdrVersion)))
+	require.Equal(t, "xxhash2", string(h.Peek(api.HdrChecksumType)))
+	require.Equal(t, "6da84128ef02c16e", string(h.Peek(api.HdrChecksumValue)))
+}

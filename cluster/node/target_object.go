@@ -89,14 +89,19 @@ func (t *Target) explainMissing(bucket, object string, err error) error {
 	return err
 }
 
-// objectHeaders tells what is stored of an object.
+// objectHeaders tells what is stored of an object. It allocates nothing for one
+// without metadata of its own.
 func objectHeaders(h *fasthttp.ResponseHeader, i *store.Info) {
-	h.Set(api.HdrAtime, strconv.FormatInt(i.Atime, 10))
+	var number [20]byte
+	h.Set(api.HdrAtime, string(strconv.AppendInt(number[:0], i.Atime, 10)))
 	if i.Checksum.Value != "" {
 		h.Set(api.HdrChecksumType, i.Checksum.Type)
 		h.Set(api.HdrChecksumValue, i.Checksum.Value)
 	}
-	h.Set(api.HdrVersion, strconv.FormatInt(i.Version, 10))
+	h.Set(api.HdrVersion, string(strconv.AppendInt(number[:0], i.Version, 10)))
+	if len(i.Custom) == 0 {
+		return
+	}
 	for _, k := range sortedKeys(i.Custom) {
 		h.Add(api.HdrCustomMD, k+"="+i.Custom[k])
 	}

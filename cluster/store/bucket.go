@@ -86,7 +86,7 @@ func (s *Store) syncBuckets() error {
 	if s.sync == SyncNone {
 		return nil
 	}
-	return s.fs.SyncDir(s.bucketsDir())
+	return s.fs.SyncDir(s.buckets)
 }
 
 // Buckets returns the names of all buckets, sorted.
@@ -95,7 +95,7 @@ func (s *Store) Buckets() ([]string, error) {
 		return nil, err
 	}
 	defer s.leave()
-	entries, err := os.ReadDir(s.bucketsDir())
+	entries, err := os.ReadDir(s.buckets)
 	if err != nil {
 		return nil, fmt.Errorf("list buckets: %w", err)
 	}

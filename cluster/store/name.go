@@ -2,7 +2,6 @@ package store
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 )
 
@@ -66,6 +65,9 @@ func locateIn(root, name string) (place, error) {
 // dirPath returns the directory of the names that begin with prefix, which is
 // empty or ends in '/'.
 func dirPath(root, prefix string) (string, error) {
+	if prefix == "" {
+		return root, nil
+	}
 	path := []byte(root)
 	for prefix != "" {
 		var part string
@@ -93,7 +95,7 @@ func (s *Store) bucketDir(bucket string) (string, error) {
 	if bucket == "" || strings.Contains(bucket, "/") || len(entry) > maxEntry {
 		return "", fmt.Errorf("%w: bucket %.80q: not empty, no '/', at most %d bytes", ErrName, bucket, maxEntry)
 	}
-	return filepath.Join(s.bucketsDir(), entry), nil
+	return s.buckets + "/" + entry, nil
 }
 
 func fileEntry(part string) string {

@@ -61,7 +61,7 @@ func TestLocateRefuses(t *testing.T) {
 }
 
 func TestBucketDirRefuses(t *testing.T) {
-	s := &Store{dir: "/d"}
+	s := &Store{buckets: "/d/buckets"}
 	for _, name := range []string{"", "a/b", "/", strings.Repeat("x", 256)} {
 		_, err := s.bucketDir(name)
 		require.ErrorIs(t, err, ErrName, "%q", name)

@@ -72,6 +72,7 @@ type Config struct {
 // Store is an open data folder. Its methods may be called concurrently.
 type Store struct {
 	dir     string // absolute
+	buckets string // folder of the buckets' own
 	sync    Sync
 	fs      FS
 	log     *slog.Logger
@@ -118,7 +119,7 @@ func Open(cfg Config) (*Store, error) {
 }
 
 func newStore(dir string, cfg Config) *Store {
-	s := &Store{dir: dir, sync: cfg.Sync, fs: cfg.FS.withDefaults(), log: cfg.Log, now: cfg.Now, open: newOpenFiles()}
+	s := &Store{dir: dir, buckets: filepath.Join(dir, "buckets"), sync: cfg.Sync, fs: cfg.FS.withDefaults(), log: cfg.Log, now: cfg.Now, open: newOpenFiles()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -180,7 +181,7 @@ func (s *Store) prepare() error {
 			return err
 		}
 	}
-	for _, d := range []string{s.bucketsDir(), s.tmpDir(), s.trashDir()} {
+	for _, d := range []string{s.buckets, s.tmpDir(), s.trashDir()} {
 		if err := os.MkdirAll(d, dirMode); err != nil {
 			return err
 		}
@@ -228,9 +229,8 @@ func (s *Store) probe() error {
 	return err
 }
 
-func (s *Store) bucketsDir() string { return filepath.Join(s.dir, "buckets") }
-func (s *Store) tmpDir() string     { return filepath.Join(s.dir, "tmp") }
-func (s *Store) trashDir() string   { return filepath.Join(s.dir, "trash") }
+func (s *Store) tmpDir() string   { return filepath.Join(s.dir, "tmp") }
+func (s *Store) trashDir() string { return filepath.Join(s.dir, "trash") }
 
 // tmpFolder is where the temporary file with a serial is made.
 func (s *Store) tmpFolder(serial uint64) string {
