@@ -63,7 +63,8 @@ const block = 4096
 // newExpand answers each block of 4 KiB of its input n times over: n times as
 // many bytes.
 func newExpand(n int) comm.Transform {
-	return func(ctx context.Context, dst io.Writer, src io.Reader, _ comm.Info) error {
+	return func(ctx context.Context, dst io.Writer, src io.Reader, o comm.Info) error {
+		comm.SetSize(dst, o.Size*int64(n))
 		src = &ctxReader{ctx: ctx, r: src}
 		var buf [block]byte
 		for {

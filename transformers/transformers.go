@@ -94,6 +94,7 @@ var blocks = sync.Pool{New: func() any { return new([maxBlock]byte) }}
 // expected number of bytes, -1 when unknown: a small object then gets a small
 // block, which matters at thousands of 4 KiB objects a second.
 func copyBlocks(ctx context.Context, dst io.Writer, src io.Reader, size int64) error {
+	comm.SetSize(dst, size)
 	block := int64(maxBlock)
 	if size >= 0 && size < block {
 		block = size + 1 // one more, so that the end is seen by the read that fills it

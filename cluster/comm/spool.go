@@ -4,29 +4,52 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"sync"
 )
 
 // spool takes what a transform writes. A result that fits a SmallBody is held
 // back, so that a failure can still be told by a status, and given whole; once it
-// does not fit, the reader gets it piece by piece.
+// does not fit, what is written goes straight to whoever sends the result.
 type spool struct {
-	small  *SmallBody    // what is held back; whoever took the result frees it
-	over   chan struct{} // closed when the result outgrew the spool
-	done   chan struct{} // closed by finish
-	err    error         // valid after done
-	pr     *io.PipeReader
-	pw     *io.PipeWriter
-	bw     *bufio.Writer           // in front of pw, nil while the result fits
+	small  *SmallBody              // what is held back; whoever took the result frees it
+	over   chan struct{}           // closed when the result outgrew the spool
+	taker  chan io.Writer          // where the rest goes, once
+	gone   chan struct{}           // closed when nobody takes the rest any more
+	done   chan struct{}           // closed by finish
+	err    error                   // valid after done
+	bw     *bufio.Writer           // in front of what taker gave, nil while the result fits
+	size   int64                   // that the transform has announced, or -1
+	n      int64                   // written
 	cancel context.CancelCauseFunc // of the transform
 }
 
+// sized is a Transform's destination that can be told the result's size.
+type sized interface{ setSize(n int64) }
+
+// SetSize tells dst, before a Transform writes to it, that the result will have
+// exactly n bytes, so that a large one can be announced with its length. -1, for
+// not known, changes nothing, nor does a dst that has no use for it.
+func SetSize(dst io.Writer, n int64) {
+	if s, ok := dst.(sized); ok && n >= 0 {
+		s.setSize(n)
+	}
+}
+
+func (s *spool) setSize(n int64) { s.size = n }
+
 func newSpool(cancel context.CancelCauseFunc) *spool {
-	return &spool{small: NewSmallBody(), over: make(chan struct{}), done: make(chan struct{}), cancel: cancel}
+	return &spool{size: -1, small: NewSmallBody(), over: make(chan struct{}), taker: make(chan io.Writer, 1), gone: make(chan struct{}),
+		done: make(chan struct{}), cancel: cancel}
 }
 
 // Write is the transform's end. It is not for concurrent use.
 func (s *spool) Write(p []byte) (int, error) {
+	s.n += int64(len(p))
+	if s.size >= 0 && s.n > s.size {
+		return 0, s.otherSize()
+	}
 	if s.bw != nil {
 		return s.bw.Write(p)
 	}
@@ -34,33 +57,46 @@ func (s *spool) Write(p []byte) (int, error) {
 		s.small.Add(copy(space, p))
 		return len(p), nil
 	}
-	s.pr, s.pw = io.Pipe()
-	// A transform may write a few bytes at a time; the pipe hands over each
-	// piece to a waiting reader, so pieces should be large.
-	s.bw = bufio.NewWriterSize(s.pw, SmallSize)
-	close(s.over)
-	_, err := s.small.WriteTo(s.bw)
-	s.small.Close()
-	if err != nil {
+	if err := s.outgrow(); err != nil {
 		return 0, err
 	}
 	return s.bw.Write(p)
 }
 
+// outgrow waits for somebody who takes the result, and writes what was held back.
+func (s *spool) outgrow() error {
+	close(s.over)
+	select {
+	case w := <-s.taker:
+		// A transform may write a few bytes at a time; pieces should be large.
+		s.bw = bufio.NewWriterSize(w, SmallSize)
+	case <-s.gone:
+		s.bw = bufio.NewWriterSize(goneWriter{}, 16)
+	}
+	_, err := s.small.WriteTo(s.bw)
+	s.small.Close()
+	return err
+}
+
+// goneWriter takes nothing.
+type goneWriter struct{}
+
+func (goneWriter) Write([]byte) (int, error) { return 0, errAborted }
+
 // finish ends the result, with the transform's error.
 func (s *spool) finish(err error) {
-	if s.bw != nil {
-		if err == nil {
-			err = s.bw.Flush()
-		}
-		if err == nil {
-			s.pw.Close()
-		} else {
-			s.pw.CloseWithError(err)
-		}
+	if err == nil && s.size >= 0 && s.n != s.size {
+		err = s.otherSize()
+	}
+	if s.bw != nil && err == nil {
+		err = s.bw.Flush()
 	}
 	s.err = err
 	close(s.done)
+}
+
+func (s *spool) otherSize() error {
+	return fmt.Errorf("the transform announced %d bytes and wrote %d", s.size, s.n)
 }
 
 // wait blocks until the result is complete (done) or outgrew the spool. A result
@@ -89,16 +125,65 @@ func (s *spool) result(done bool) Object {
 	if done {
 		return Object{Body: s.small, Size: int64(len(s.small.Bytes()))}
 	}
-	return Object{Body: &Stream{Reader: s.pr, Done: s.close}, Size: -1}
+	return Object{Body: &spoolBody{s: s}, Size: s.size}
 }
 
 // errAborted ends a transform whose reader has gone.
 var errAborted = errors.New("the reader hung up")
 
-// close ends the transform, if it still runs, and waits for it.
-func (s *spool) close() error {
-	s.cancel(errAborted)
-	s.pr.CloseWithError(errAborted)
-	<-s.done
+// spoolBody is a result that outgrew its spool. It is read, or written by
+// WriteTo, not both.
+type spoolBody struct {
+	s    *spool
+	pipe *io.PipeReader // once Read was called
+	once sync.Once
+}
+
+// WriteTo has the transform write to w until it ends.
+func (b *spoolBody) WriteTo(w io.Writer) (int64, error) {
+	counted := &countingWriter{w: w}
+	b.s.taker <- counted
+	<-b.s.done
+	return counted.n, b.s.err
+}
+
+// SupportsBodyWriteTo tells fasthttp that WriteTo may replace Read.
+func (b *spoolBody) SupportsBodyWriteTo() bool { return true }
+
+// Read implements io.Reader.
+func (b *spoolBody) Read(p []byte) (int, error) {
+	if b.pipe == nil {
+		pr, pw := io.Pipe()
+		b.pipe = pr
+		b.s.taker <- pw
+		go func() {
+			<-b.s.done
+			pw.CloseWithError(b.s.err) // nil is the end
+		}()
+	}
+	return b.pipe.Read(p)
+}
+
+// Close ends the transform, if it still runs, and waits for it.
+func (b *spoolBody) Close() error {
+	b.once.Do(func() {
+		b.s.cancel(errAborted)
+		close(b.s.gone)
+		if b.pipe != nil {
+			b.pipe.CloseWithError(errAborted)
+		}
+		<-b.s.done
+	})
 	return nil
+}
+
+type countingWriter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
 }

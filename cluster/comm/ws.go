@@ -324,7 +324,12 @@ func (s *Server) wsObject(c *websocket.Conn) error {
 	}
 	// A result that breaks off ends the connection, so that it is not taken
 	// for a shorter one.
-	if _, err := Copy(w, result.Body); err != nil {
+	if to, ok := result.Body.(io.WriterTo); ok {
+		_, err = to.WriteTo(w)
+	} else {
+		_, err = Copy(w, result.Body)
+	}
+	if err != nil {
 		return err
 	}
 	return w.Close()
