@@ -129,11 +129,20 @@ func (f *nodeFlags) target(ctx context.Context, e *env) (err error) {
 	}
 	// Pods stop before the store closes: they may still ask for objects.
 	defer func() { err = errors.Join(err, pods.Close()) }()
-	t, err := node.NewTarget(node.TargetConfig{Config: cfg, Dir: f.data, Store: st, Pods: pods})
+	t, err := node.NewTarget(node.TargetConfig{Config: cfg, Dir: f.data, Store: st, Pods: pods, Socket: f.socket(e)})
 	if err != nil {
 		return err
 	}
 	return f.serve(ctx, e, t.Serve)
+}
+
+// socket is a target's for its own pods. There is no way past a link that is
+// emulated, and none into a pod of Kubernetes.
+func (f *nodeFlags) socket(e *env) string {
+	if f.pods == podsKube || f.link != 0 || e.get(link.EnvControl) != "" {
+		return ""
+	}
+	return pod.NewSocket()
 }
 
 // runtime is what runs the target's pods.

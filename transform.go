@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -257,13 +258,11 @@ func (f *transformFlags) pythonIO(ctx context.Context, e *env, code string, vars
 // not to listen or announce themselves in its place, and what pip is told, which may be
 // a password, is not for them.
 func objectEnv() []string {
-	var list []string
-	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, child.EnvAnnounce+"=") && !strings.HasPrefix(kv, pod.EnvPort+"=") && !strings.HasPrefix(kv, pod.EnvSocket+"=") && !strings.HasPrefix(kv, installPrefix) {
-			list = append(list, kv)
-		}
-	}
-	return list
+	mine := []string{child.EnvAnnounce, pod.EnvPort, pod.EnvSocket, pod.EnvTargetSocket}
+	return slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return slices.Contains(mine, name) || strings.HasPrefix(kv, installPrefix)
+	})
 }
 
 // besides adds the socket on which its target may ask a pod. A link that faults
@@ -281,7 +280,7 @@ func (f *transformFlags) besides(e *env, ln net.Listener) ([]net.Listener, error
 }
 
 func (f *transformFlags) serve(ctx context.Context, e *env, t comm.Transform, announce string) error {
-	s, err := comm.NewServer(comm.ServerConfig{Transform: t, TargetURL: e.get(api.EnvTargetURL),
+	s, err := comm.NewServer(comm.ServerConfig{Transform: t, TargetURL: e.get(api.EnvTargetURL), TargetSocket: e.get(pod.EnvTargetSocket),
 		DirectPut: e.get(api.EnvDirectPut) == "true", FQNRoot: e.get(api.EnvFQNRoot),
 		Log: slog.New(slog.NewTextHandler(e.err, nil))})
 	if err != nil {

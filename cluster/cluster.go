@@ -142,7 +142,7 @@ func (c *LocalCluster) StartTarget(i int) error {
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}
-	t, err := node.NewTarget(node.TargetConfig{Config: c.nodeConfig(id), Dir: dir, Store: st, Pods: pods})
+	t, err := node.NewTarget(node.TargetConfig{Config: c.nodeConfig(id), Dir: dir, Store: st, Pods: pods, Socket: pod.NewSocket()})
 	if err != nil {
 		return errors.Join(err, pods.Close(), st.Close())
 	}

@@ -93,7 +93,7 @@ func transformer(name string) int {
 	if argv := os.Args[1:]; name == "shim" {
 		t = comm.Command(argv, os.Environ(), os.Stderr)
 	}
-	s, err := comm.NewServer(comm.ServerConfig{Transform: t, TargetURL: os.Getenv(api.EnvTargetURL),
+	s, err := comm.NewServer(comm.ServerConfig{Transform: t, TargetURL: os.Getenv(api.EnvTargetURL), TargetSocket: os.Getenv(pod.EnvTargetSocket),
 		DirectPut: os.Getenv(api.EnvDirectPut) == "true", FQNRoot: os.Getenv(api.EnvFQNRoot),
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {

@@ -350,7 +350,11 @@ func sendLarge(conn *clientConn, head []byte, o Object) error {
 	if _, err := conn.Write(head); err != nil {
 		return err
 	}
-	src := &sourceReader{r: ExactReader(o.Body, o.Size)}
+	left, err := sendBody(conn.Conn, o)
+	if err != nil || left == 0 {
+		return err
+	}
+	src := &sourceReader{r: ExactReader(o.Body, left)}
 	var (
 		dst io.Writer = conn.Conn
 		end           = func() error { return nil }
@@ -365,7 +369,7 @@ func sendLarge(conn *clientConn, head []byte, o Object) error {
 			return err
 		}
 	}
-	_, err := Copy(dst, src)
+	_, err = Copy(dst, src)
 	if src.err != nil {
 		conn.Close()
 		return fmt.Errorf("%w: %w", errSource, src.err)
@@ -374,6 +378,18 @@ func sendLarge(conn *clientConn, head []byte, o Object) error {
 		return err
 	}
 	return end()
+}
+
+// sendBody sends what a body can send by itself; left is what is to be read, -1
+// when that is not known.
+func sendBody(c net.Conn, o Object) (left int64, err error) {
+	socket, ok := c.(*net.UnixConn)
+	body, can := o.Body.(Sender)
+	if !ok || !can || o.Size < 0 {
+		return o.Size, nil
+	}
+	n, err := body.SendTo(socket)
+	return o.Size - n, err
 }
 
 // sourceReader remembers that it was the source that failed, not the writing.

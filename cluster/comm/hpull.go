@@ -91,12 +91,12 @@ type source struct {
 	c    *client
 }
 
-func newSource(targetURL string) (*source, error) {
+func newSource(targetURL, socket string) (*source, error) {
 	u, err := url.Parse(targetURL)
 	if err != nil || u.Host == "" {
 		return nil, fmt.Errorf("AIS_TARGET_URL is not a URL: %q", targetURL)
 	}
-	return &source{base: strings.TrimRight(u.EscapedPath(), "/"), c: newClient(targetURL, Options{})}, nil
+	return &source{base: strings.TrimRight(u.EscapedPath(), "/"), c: newClient(targetURL, Options{Socket: socket})}, nil
 }
 
 // serveHpull is the transformer's end: fetch what the path names from the

@@ -29,6 +29,9 @@ const (
 type ServerConfig struct {
 	Transform Transform
 	TargetURL string // AIS_TARGET_URL; "" where no type that fetches is used
+	// TargetSocket is a unix socket on which what is at TargetURL listens, too;
+	// "" for none.
+	TargetSocket string
 	// DirectPut lets results be sent to targets; otherwise they are answered.
 	DirectPut bool
 	// FQNRoot is the folder that files are read from when a target names one
@@ -60,11 +63,12 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	s := &Server{transform: cfg.Transform, log: cfg.Log, direct: cfg.DirectPut, fqnRoot: cfg.FQNRoot,
 		handlers: map[string]fasthttp.RequestHandler{}, paths: map[string]fasthttp.RequestHandler{}}
 	if cfg.TargetURL != "" {
-		src, err := newSource(cfg.TargetURL)
+		src, err := newSource(cfg.TargetURL, cfg.TargetSocket)
 		if err != nil {
 			return nil, err
 		}
 		s.source = src
+		s.next.byHost = map[string]*client{src.c.addr: src.c}
 	}
 	s.paths["/health"] = func(ctx *fasthttp.RequestCtx) {
 		ctx.SetContentType(api.MimeText)
@@ -142,10 +146,7 @@ func (s *Server) Serve(ctx context.Context, lns ...net.Listener) error {
 	}
 	serving.Wait()
 	s.running.Wait()
-	if s.source != nil {
-		s.source.c.closeIdle()
-	}
-	s.next.closeIdle()
+	s.next.closeIdle() // the source's, too
 	return errors.Join(errs...)
 }
 

@@ -122,10 +122,11 @@ const (
 	shutdownTime = 5 * time.Second
 )
 
-// serve runs the server on ln until ctx ends, and start as soon as it answers.
-// When start fails the node stops.
-func (n *node) serve(ctx context.Context, ln net.Listener, h fasthttp.RequestHandler, expect func(*fasthttp.RequestCtx) int, start func(context.Context) error) error {
-	self, err := n.entry(ln.Addr().String())
+// serve runs the server on all listeners, of which the first has the node's
+// address, until ctx ends, and start as soon as it answers. When start fails the
+// node stops.
+func (n *node) serve(ctx context.Context, lns []net.Listener, h fasthttp.RequestHandler, expect func(*fasthttp.RequestCtx) int, start func(context.Context) error) error {
+	self, err := n.entry(lns[0].Addr().String())
 	if err != nil {
 		return err
 	}
@@ -145,9 +146,12 @@ func (n *node) serve(ctx context.Context, ln net.Listener, h fasthttp.RequestHan
 		Logger:                       quiet{},
 	}
 	srv.ExpectHandler = expect
-	tracked := comm.Track(ln)
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(tracked) }()
+	tracked := make([]*comm.Listener, len(lns))
+	served := make(chan error, len(lns))
+	for i, ln := range lns {
+		tracked[i] = comm.Track(ln)
+		go func() { served <- srv.Serve(tracked[i]) }()
+	}
 	err = start(ctx)
 	if err == nil {
 		select {
@@ -157,9 +161,11 @@ func (n *node) serve(ctx context.Context, ln net.Listener, h fasthttp.RequestHan
 		}
 	}
 	cancel()
-	// The server may not have taken the listener over yet, and then its
-	// shutdown would not end Serve.
-	_ = ln.Close()
+	// The server may not have taken a listener over yet, and then its shutdown
+	// would not end Serve.
+	for _, ln := range lns {
+		_ = ln.Close()
+	}
 	end, done := context.WithTimeout(context.Background(), shutdownTime)
 	defer done()
 	// A shutdown that runs into its limit has cut what was left: not an error
@@ -167,9 +173,13 @@ func (n *node) serve(ctx context.Context, ln net.Listener, h fasthttp.RequestHan
 	if serr := srv.ShutdownWithContext(end); !errors.Is(serr, context.DeadlineExceeded) && !errors.Is(serr, net.ErrClosed) {
 		err = errors.Join(err, serr)
 	}
-	tracked.CloseConns()
-	if serr := <-served; !errors.Is(serr, net.ErrClosed) {
-		err = errors.Join(err, serr)
+	for _, ln := range tracked {
+		ln.CloseConns()
+	}
+	for range lns {
+		if serr := <-served; !errors.Is(serr, net.ErrClosed) {
+			err = errors.Join(err, serr)
+		}
 	}
 	n.tasks.Wait()
 	n.peers.close()

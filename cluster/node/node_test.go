@@ -85,7 +85,7 @@ func TestServeEndsWhenItsStartFails(t *testing.T) {
 		require.NoError(t, err)
 		done := make(chan error, 1)
 		go func() {
-			done <- n.serve(t.Context(), ln, func(*fasthttp.RequestCtx) {}, nil,
+			done <- n.serve(t.Context(), []net.Listener{ln}, func(*fasthttp.RequestCtx) {}, nil,
 				func(context.Context) error { return errors.New("cannot start") })
 		}()
 		select {

@@ -63,7 +63,7 @@ func (p *Proxy) Serve(ctx context.Context, ln net.Listener) (err error) {
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	err = p.serve(ctx, ln, p.handle, p.expect, p.start)
+	err = p.serve(ctx, []net.Listener{ln}, p.handle, p.expect, p.start)
 	return errors.Join(err, p.meta.Close())
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 
 	"github.com/valyala/fasthttp"
 
@@ -58,6 +59,17 @@ func (f *fileBody) WriteTo(w io.Writer) (int64, error) {
 		return 0, err
 	}
 	n, err := bw.ReadFrom(&io.LimitedReader{R: file, N: f.left})
+	f.at, f.left = f.at+n, f.left-n
+	return n, err
+}
+
+// sendTo has the kernel send a large object's file to a unix socket.
+func (f *fileBody) sendTo(c *net.UnixConn, moved func(int64)) (int64, error) {
+	file := f.o.File()
+	if file == nil {
+		return 0, nil
+	}
+	n, err := comm.SendFile(c, file, f.at, f.left, moved)
 	f.at, f.left = f.at+n, f.left-n
 	return n, err
 }

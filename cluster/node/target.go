@@ -24,12 +24,16 @@ type TargetConfig struct {
 	Dir   string
 	Store *store.Store // open on Dir; the caller closes it after Serve
 	Pods  pod.Runtime  // the caller closes it after Serve
+	// Socket is a unix socket on which the target listens too, for pods of its
+	// machine; "" for none.
+	Socket string
 }
 
 // Target keeps the objects that are placed on it and runs a pod of every ETL.
 type Target struct {
 	*node
 	dir     string
+	socket  string
 	store   *store.Store
 	pods    pod.Runtime
 	etls    etlTable
@@ -51,7 +55,7 @@ func NewTarget(cfg TargetConfig) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{node: newNode(api.TypeTarget, cfg.Config, meta.NewCopy()), dir: dir, store: cfg.Store, pods: cfg.Pods}
+	t := &Target{node: newNode(api.TypeTarget, cfg.Config, meta.NewCopy()), dir: dir, socket: cfg.Socket, store: cfg.Store, pods: cfg.Pods}
 	t.data = dir
 	t.etls.byName, t.etls.leaving, t.etls.died = map[string]*runningETL{}, map[string]*runningETL{}, map[string]string{}
 	t.checkState, t.onState = t.sameCluster, t.stateChanged
@@ -64,7 +68,15 @@ func NewTarget(cfg TargetConfig) (*Target, error) {
 // Serve answers on ln until ctx ends, and returns when all is done. It closes
 // ln.
 func (t *Target) Serve(ctx context.Context, ln net.Listener) error {
-	err := t.serve(ctx, ln, t.handle, nil, func(ctx context.Context) error {
+	lns := []net.Listener{ln}
+	if t.socket != "" {
+		socket, err := net.Listen("unix", t.socket)
+		if err != nil {
+			return errors.Join(err, ln.Close())
+		}
+		lns = append(lns, socket)
+	}
+	err := t.serve(ctx, lns, t.handle, nil, func(ctx context.Context) error {
 		if err := t.join(ctx, false); err != nil {
 			return err
 		}

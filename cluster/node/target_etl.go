@@ -159,6 +159,9 @@ func (t *Target) podSpec(pl *plan, r *runningETL) pod.Spec {
 		{Name: api.EnvDirectPut, Value: direct},
 		{Name: api.EnvDirectPutLC, Value: direct},
 	}, pl.spec.Env) // last: they replace all but what follows
+	if !slices.ContainsFunc(pl.spec.Env, func(v api.EnvVar) bool { return v.Name == api.EnvTargetURL }) {
+		s.TargetSocket = t.socket
+	}
 	if r.fqn {
 		s.Reads = t.dir
 		s.Env = append(s.Env, api.EnvVar{Name: api.EnvArgType, Value: api.ArgumentFQN}, api.EnvVar{Name: api.EnvFQNRoot, Value: t.dir})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"time"
 
@@ -136,7 +137,7 @@ type source struct {
 	bucket, object string
 	path           string // of the file
 	size           int64
-	body           io.ReadCloser // nil once taken
+	body           *fileBody // nil once taken
 }
 
 func (t *Target) openSource(bucket, object string) (*source, error) {
@@ -160,9 +161,17 @@ func (s *source) take(st *stall) (comm.Object, error) {
 	return comm.Object{Body: &sourceBody{movingReader{Reader: body, stall: st}, body}, Size: s.size}, nil
 }
 
+// sourceBody is an object on its way to a pod.
 type sourceBody struct {
 	movingReader
-	io.Closer
+	file *fileBody
+}
+
+func (s *sourceBody) Close() error { return s.file.Close() }
+
+// SendTo implements comm.Sender.
+func (s *sourceBody) SendTo(c *net.UnixConn) (int64, error) {
+	return s.file.sendTo(c, func(int64) { s.stall.progress() })
 }
 
 func (s *source) close() {

@@ -86,7 +86,10 @@ type Spec struct {
 	// Reads is a folder that the pod must be able to read at this path; ""
 	// for none. A pod that could not is ErrSpec.
 	Reads string
-	Probe Probe
+	// TargetSocket is a unix socket on which what listens at AIS_TARGET_URL does,
+	// too: EnvTargetSocket of pods that can reach it. "" for none.
+	TargetSocket string
+	Probe        Probe
 	// Resources are what a container may use and is sure to get. Local
 	// processes are not held to them.
 	Resources corev1.ResourceRequirements

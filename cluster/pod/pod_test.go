@@ -2,6 +2,7 @@ package pod_test
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -77,6 +78,27 @@ func TestSocket(t *testing.T) {
 	p, err := rt.Start(t.Context(), pod.Spec{Name: "c", Image: "serve"})
 	require.NoError(t, err)
 	require.Empty(t, p.Info().Socket)
+}
+
+// TestTargetSocket: a pod learns of its target's socket when there is one, and the
+// user has no say in it.
+func TestTargetSocket(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	images := pod.Images{"serve": {Entrypoint: []string{self}, Env: map[string]string{podtest.EnvRole: "serve", podtest.EnvHost: "127.0.0.1"}}}
+	rt, err := pod.NewProcess(pod.ProcessConfig{Dir: t.TempDir() + "/pods", Images: images, Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, rt.Close()) }()
+	for name, socket := range map[string]string{"with": "@some", "without": ""} {
+		p, err := rt.Start(t.Context(), pod.Spec{Name: name, Image: "serve", TargetSocket: socket})
+		require.NoError(t, err)
+		resp, err := http.Get(p.Info().URL + "/env/" + pod.EnvTargetSocket)
+		require.NoError(t, err)
+		got, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		require.NoError(t, err)
+		require.Equal(t, socket, string(got))
+	}
 }
 
 const good = `

@@ -33,6 +33,10 @@ const EnvPort = "PORT"
 // that begins with @ is an abstract one, which begins with a zero byte.
 const EnvSocket = "ETLBENCH_SOCKET"
 
+// EnvTargetSocket is a unix socket on which a pod's target listens besides: to
+// ask it there is cheaper than by AIS_TARGET_URL's host and port.
+const EnvTargetSocket = "ETLBENCH_TARGET_SOCKET"
+
 // envPod is a pod's folder, by which killOrphans knows its processes.
 const envPod = "ETLBENCH_POD"
 
@@ -218,10 +222,16 @@ func podEnv(img Image, s Spec, dir string, port int, pass []string) map[string]s
 		env[e.Name] = e.Value
 	}
 	env[EnvPort] = strconv.Itoa(port)
-	env[EnvSocket] = "@etlbench-" + rand.Text()
+	env[EnvSocket] = NewSocket()
+	if s.TargetSocket != "" {
+		env[EnvTargetSocket] = s.TargetSocket
+	}
 	env[envPod] = dir
 	return env
 }
+
+// NewSocket gives the name of an abstract unix socket that is nobody else's.
+func NewSocket() string { return "@etlbench-" + rand.Text() }
 
 func writeFiles(dir string, files map[string][]byte) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
