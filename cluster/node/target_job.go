@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/etlbench/etlbench/cluster/api"
+	"github.com/etlbench/etlbench/cluster/store"
 )
 
 // targetJob is this target's part of a job.
@@ -136,21 +137,30 @@ func (t *Target) abortJob(ref *jobRef) (any, error) {
 	return nil, nil
 }
 
+// syncWorkers are more than a machine's CPUs would need: those that wait for the
+// disk need none, and it makes durable at once what was written meanwhile.
+const syncWorkers = 16
+
 // jobWorkers is how many objects a target has in hand at once when the request
 // does not say: two for each CPU, so that reading and writing overlap with
-// what the pod computes.
-func jobWorkers(job *bucketJob) int {
-	if job.Workers > 0 {
-		return min(job.Workers, 1024)
+// what the pod computes, and more where writes wait for the disk, unless each
+// object takes a process of its own.
+func (t *Target) jobWorkers(j *targetJob) int {
+	if j.job.Workers > 0 {
+		return min(j.job.Workers, 1024)
 	}
-	return 2 * runtime.GOMAXPROCS(0)
+	n := 2 * runtime.GOMAXPROCS(0)
+	if t.store.Sync() != store.SyncNone && (j.etl == nil || !j.etl.typ.PerObject) {
+		n = max(n, syncWorkers)
+	}
+	return n
 }
 
 // runJob takes this target's own objects through the job.
 func (t *Target) runJob(j *targetJob) {
 	names := make(chan string)
 	var wg sync.WaitGroup
-	for range jobWorkers(&j.job) {
+	for range t.jobWorkers(j) {
 		wg.Go(func() {
 			for name := range names {
 				t.jobObject(j, name)

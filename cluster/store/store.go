@@ -134,6 +134,9 @@ func newStore(dir string, cfg Config) *Store {
 	return s
 }
 
+// Sync is what a power failure may take.
+func (s *Store) Sync() Sync { return s.sync }
+
 // Close waits for running calls, syncs the directories that are still dirty,
 // and gives the folder free. It returns the first error of the background
 // syncer, if any. Objects that are open stay readable. Calls of other methods
