@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -48,8 +50,9 @@ type driver struct {
 	timeout time.Duration
 	targets map[string]int // by host:port of their public network; shared, never written
 	conns   map[string]*conn
-	req     fasthttp.RequestHeader
-	resp    fasthttp.Response
+	out     []byte // headers of a request
+	resp    answer
+	body    body // behind resp
 	sum     *xxhash.Digest
 	host    []byte // of the hop under way
 	uri     []byte
@@ -62,17 +65,11 @@ type driver struct {
 // conn is a kept connection.
 type conn struct {
 	net.Conn
-	host  string
-	r     *bufio.Reader
-	w     *bufio.Writer
-	last  time.Time // when it was last used; zero when never
-	ended bool      // the other end has closed it, and all that it sent is read
-}
-
-func (c *conn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	c.ended = c.ended || err == io.EOF
-	return n, err
+	host string
+	raw  syscall.RawConn // nil of what is no socket
+	r    *bufio.Reader
+	w    *bufio.Writer
+	last time.Time // when it was last used; zero when never
 }
 
 func newDriver(proxies []string, targets map[string]int, timeout time.Duration, first int, open *atomic.Int64) *driver {
@@ -122,7 +119,7 @@ func (d *driver) get(uri []byte, owner int) reply {
 // length that they tell.
 func (d *driver) head(uri []byte, owner int) reply {
 	rep := d.read(fasthttp.MethodHead, uri, content{}, owner)
-	rep.got.Size = int64(d.resp.Header.ContentLength())
+	rep.got.Size = max(d.resp.length, 0)
 	return rep
 }
 
@@ -156,7 +153,6 @@ func (d *driver) put(uri []byte, body io.Reader, size int64, owner int) reply {
 	rep.ttfb = time.Since(rep.began)
 	if err == nil {
 		sent := Digest{d.sum.Sum64(), size}
-		// The sum in the header goes with the headers: take it before the body.
 		rep.checked, err = d.acknowledged(sent.Sum)
 		d.discard(c)
 		rep.got = sent
@@ -169,11 +165,11 @@ func (d *driver) put(uri []byte, body io.Reader, size int64, owner int) reply {
 // acknowledged compares the checksum of a PUT's reply. A cluster that sends
 // none, or another function's, leaves the object unchecked.
 func (d *driver) acknowledged(sum uint64) (checked bool, err error) {
-	kind := string(d.resp.Header.Peek(api.HdrChecksumType))
+	kind := string(d.resp.sumType)
 	if kind != "xxhash" && kind != "xxhash2" {
 		return false, nil
 	}
-	got, want := string(d.resp.Header.Peek(api.HdrChecksumValue)), fmt.Sprintf("%016x", sum)
+	got, want := string(d.resp.sum), fmt.Sprintf("%016x", sum)
 	if got != want {
 		return false, &failure{classDigest, fmt.Errorf("stored with checksum %s, sent %s", got, want)}
 	}
@@ -182,7 +178,7 @@ func (d *driver) acknowledged(sum uint64) (checked bool, err error) {
 
 // follow sends a request to the next proxy and goes where it is sent. The
 // first hop gets no body: it only says where to go. After it returns without
-// error, the headers are in d.resp and the body waits on the connection.
+// error, the headers are in d.resp and the body waits in d.body.
 func (d *driver) follow(method string, uri []byte, body content, deadline time.Time, rep *reply) (*conn, error) {
 	d.host = append(d.host[:0], d.proxies[d.turn]...)
 	d.turn = (d.turn + 1) % len(d.proxies)
@@ -204,11 +200,11 @@ func (d *driver) follow(method string, uri []byte, body content, deadline time.T
 			rep.proxy = rep.headers
 		}
 		if d.timed {
-			for _, v := range d.resp.Header.PeekAll(api.HdrServerTiming) {
+			for _, v := range d.resp.timings {
 				rep.server.add(v)
 			}
 		}
-		switch status := d.resp.StatusCode(); {
+		switch status := d.resp.status; {
 		case status >= fasthttp.StatusBadRequest:
 			return nil, d.refused(c, status)
 		case status < fasthttp.StatusMultipleChoices && hop == 0 && body.Reader != nil && !body.json:
@@ -232,7 +228,7 @@ func (d *driver) follow(method string, uri []byte, body content, deadline time.T
 // redirect makes the Location of d.resp the next hop. Its bytes are sent as
 // they came: escapes in it mean what the one who sent it meant.
 func (d *driver) redirect() error {
-	loc := d.resp.Header.Peek(fasthttp.HeaderLocation)
+	loc := d.resp.location
 	rest, absolute := bytes.CutPrefix(loc, []byte("http://"))
 	slash := bytes.IndexByte(rest, '/')
 	switch {
@@ -245,7 +241,7 @@ func (d *driver) redirect() error {
 	case !absolute && slash == 0:
 		d.uri = append(d.uri[:0], rest...)
 	default:
-		return &failure{classProtocol, fmt.Errorf("status %d with Location %q", d.resp.StatusCode(), loc)}
+		return &failure{classProtocol, fmt.Errorf("status %d with Location %q", d.resp.status, loc)}
 	}
 	return nil
 }
@@ -289,15 +285,16 @@ func (d *driver) connect(deadline time.Time) (*conn, error) {
 	if err != nil {
 		return nil, failed(classConnect, err)
 	}
-	c := &conn{Conn: nc, host: host}
-	c.r, c.w = bufio.NewReaderSize(c, connBuffer), bufio.NewWriterSize(c, connBuffer)
+	c := &conn{Conn: nc, host: host, r: bufio.NewReaderSize(nc, connBuffer), w: bufio.NewWriterSize(nc, connBuffer)}
+	if s, ok := nc.(syscall.Conn); ok {
+		c.raw, _ = s.SyscallConn() // else it is read as others are
+	}
 	d.conns[host] = c
 	d.open.Add(1)
 	return c, nil
 }
 
 func (d *driver) drop(c *conn) {
-	d.resp.CloseBodyStream() //nolint:errcheck // it only goes back to its pool
 	c.Close()
 	d.open.Add(-1)
 	delete(d.conns, c.host)
@@ -307,19 +304,8 @@ func (d *driver) send(c *conn, method string, body content, deadline time.Time) 
 	if err := c.SetDeadline(deadline); err != nil {
 		return failed(classClosed, err)
 	}
-	d.req.Reset()
-	d.req.SetMethod(method)
-	d.req.SetHostBytes(d.host)
-	d.req.SetRequestURIBytes(d.uri)
-	d.req.SetUserAgent("etlbench")
-	if d.timed {
-		d.req.SetCanonical([]byte(api.HdrTiming), []byte("1"))
-	}
-	if method == fasthttp.MethodPut {
-		d.req.SetContentType(api.MimeBinary)
-		d.req.SetContentLength(int(body.size))
-	}
-	werr := d.writeHead(c, body)
+	d.writeHead(method, body)
+	_, werr := c.w.Write(d.out)
 	if werr == nil && body.Reader != nil {
 		werr = d.writeBody(c, body)
 	}
@@ -329,33 +315,38 @@ func (d *driver) send(c *conn, method string, body content, deadline time.Time) 
 	if werr != nil && (body.Reader == nil || classOf(werr) == classSource) {
 		return failed(classClosed, werr)
 	}
-	d.resp.Reset()
-	d.resp.StreamBody = true
-	d.resp.SkipBody = method == fasthttp.MethodHead
-	err := d.resp.ReadLimitBody(c.r, 0)
+	err := d.resp.read(c.r, method)
 	switch {
-	case werr != nil && err == nil && d.resp.StatusCode() >= fasthttp.StatusBadRequest:
+	case werr != nil && err == nil && d.resp.status >= fasthttp.StatusBadRequest:
 		// The other end hung up on the body and said why.
-		d.resp.Header.SetConnectionClose()
+		d.resp.close = true
 	case werr != nil:
 		return failed(classClosed, werr)
-	case err == io.EOF: // what fasthttp gives when not one byte came
+	case err == io.EOF:
 		return &failure{classClosed, errors.New("the connection was closed without an answer")}
 	case err != nil:
 		return failed(classProtocol, err)
 	}
+	d.body.begin(&d.resp, c)
 	return nil
 }
 
-// writeHead sends the request's headers. fasthttp keeps a GET from having a
-// body, so those of one that does are put behind its own.
-func (d *driver) writeHead(c *conn, body content) error {
-	if !body.json {
-		return d.req.Write(c.w)
+// writeHead makes the request's headers.
+func (d *driver) writeHead(method string, body content) {
+	h := append(append(append(d.out[:0], method...), ' '), d.uri...)
+	h = append(append(append(h, " HTTP/1.1\r\nHost: "...), d.host...), "\r\nUser-Agent: etlbench\r\n"...)
+	if d.timed {
+		h = append(h, api.HdrTiming+": 1\r\n"...)
 	}
-	head := bytes.TrimSuffix(d.req.Header(), []byte("\r\n"))
-	_, err := fmt.Fprintf(c.w, "%sContent-Type: %s\r\nContent-Length: %d\r\n\r\n", head, api.MimeJSON, body.size)
-	return err
+	if body.json || method == fasthttp.MethodPut {
+		kind := api.MimeBinary
+		if body.json {
+			kind = api.MimeJSON
+		}
+		h = append(append(append(h, "Content-Type: "...), kind...), "\r\nContent-Length: "...)
+		h = append(strconv.AppendInt(h, body.size, 10), "\r\n"...)
+	}
+	d.out = append(h, "\r\n"...)
 }
 
 // writeBody sends exactly body.size bytes and hashes them.
@@ -384,9 +375,13 @@ func (d *driver) readBody(c *conn, rep *reply) error {
 	defer bodyBuffers.Put(buf)
 	d.sum.Reset()
 	var err error
-	for body := d.resp.BodyStream(); body != nil && err == nil; {
+	for err == nil {
 		var n int
-		n, err = body.Read(buf[:])
+		if d.noHash {
+			n, err = d.body.drop(buf[:])
+		} else {
+			n, err = d.body.Read(buf[:])
+		}
 		rep.ttlb = time.Since(rep.began)
 		if n > 0 && rep.ttfb == 0 {
 			rep.ttfb = rep.ttlb
@@ -396,18 +391,10 @@ func (d *driver) readBody(c *conn, rep *reply) error {
 		}
 		rep.got.Size += int64(n)
 	}
-	if err == io.EOF && c.ended && d.resp.Header.ContentLength() == -1 {
-		// fasthttp takes a connection that ends between two chunks for the
-		// end of the body. The last chunk would have come before that.
-		err = io.ErrUnexpectedEOF
-	}
-	if rep.ttlb == 0 {
-		rep.ttlb = time.Since(rep.began)
-	}
 	if rep.ttfb == 0 {
 		rep.ttfb = rep.ttlb
 	}
-	if err != nil && err != io.EOF {
+	if err != io.EOF {
 		d.drop(c)
 		return failed(classTruncated, fmt.Errorf("after %d bytes of the body: %w", rep.got.Size, err))
 	}
@@ -419,25 +406,19 @@ func (d *driver) readBody(c *conn, rep *reply) error {
 // keep makes the connection ready for the next request, unless the other end
 // has said that it closes it.
 func (d *driver) keep(c *conn) {
-	if d.resp.ConnectionClose() {
+	if d.resp.close || d.resp.length == untilEnd && !d.resp.noBody {
 		d.drop(c)
 		return
 	}
-	d.resp.CloseBodyStream() //nolint:errcheck // it only goes back to its pool
 	c.last = time.Now()
 }
 
 // discard reads a body that nobody needs, if it is small.
 func (d *driver) discard(c *conn) {
-	body := d.resp.BodyStream()
-	if body == nil {
-		d.keep(c)
-		return
-	}
 	buf := bodyBuffers.Get().(*[bodyBufferLen]byte)
 	defer bodyBuffers.Put(buf)
 	for left := maxSmallBody; left > 0; {
-		n, err := body.Read(buf[:left])
+		n, err := d.body.Read(buf[:left])
 		left -= n
 		if err == io.EOF {
 			d.keep(c)
@@ -452,10 +433,7 @@ func (d *driver) discard(c *conn) {
 
 // refused turns an answer of 400 and above into an error.
 func (d *driver) refused(c *conn, status int) error {
-	var body []byte
-	if s := d.resp.BodyStream(); s != nil {
-		body, _ = io.ReadAll(io.LimitReader(s, maxMessage))
-	}
+	body, _ := io.ReadAll(io.LimitReader(&d.body, maxMessage))
 	d.discard(c)
 	return statusError(status, strings.TrimSpace(api.ParseError(status, body).Message))
 }

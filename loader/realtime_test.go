@@ -38,6 +38,7 @@ func TestStallIsSeenOnEveryPath(t *testing.T) {
 				row, generator := stalled(t, name, op, rate, before, stall, length)
 				require.EqualValues(t, rate*length.Seconds(), row.Intended)
 				require.Zero(t, row.Shed)
+				require.NotNil(t, row.Service.P90Ms)
 				require.Less(t, *row.Service.P90Ms, theory/10)
 				require.Greater(t, *row.Delay.P99Ms, theory/2, "what the workers were busy for")
 				off := math.Abs(*row.Response.P99Ms/theory - 1)
