@@ -479,7 +479,7 @@ func (r *Report) footnotes() []string {
 		{alone, "A p99 without an interval: requests depend on those before them, and were recorded for too short a time to tell how much."},
 		{untold, notTold + ": not measured, or the cluster does not tell."},
 		{late, infinite + ": among operations that were never served, or only after the timeout."},
-		{moved, "moved: bytes over this machine's loopback network, whoever sent them, for each byte delivered."},
+		{moved, "moved: bytes over this machine's loopback network, whoever sent them, for each byte delivered; unix sockets, as to pods, are none."},
 	} {
 		if n.there {
 			notes = append(notes, n.text)
