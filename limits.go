@@ -19,7 +19,7 @@ func heldTo(l results.Limits) string {
 // checkLimits refuses a cluster whose targets are not limited as a scenario
 // says: it would measure something else.
 func checkLimits(want scenarios.Target, have *results.Limits) error {
-	if want.CPU == 0 && want.Link == 0 || have != nil && *have == limitsOf(want) {
+	if want.CPU == 0 && want.Link == 0 || have != nil && have.CPUs == limitsOf(want).CPUs && have.LinkBytesPerS == limitsOf(want).LinkBytesPerS {
 		return nil
 	}
 	flags := []string{"etlbench up"}

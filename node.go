@@ -34,6 +34,8 @@ type nodeFlags struct {
 	public, cluster, begins string // addresses, and who begins
 	nodePort                bool
 	pods, image             string
+	podCPUs                 float64
+	sharedCPUs              bool
 	pythons                 pythonImagesFlag
 }
 
@@ -68,6 +70,8 @@ func nodeCmd(e *env) *cobra.Command {
 	target.Flags().StringVar(&f.pods, "pods", podsProcess, "what pods are: `process|kube`, processes of this machine or pods of the Kubernetes that the target runs in")
 	target.Flags().StringVar(&f.image, "image", "", "with --pods kube: container `IMAGE` with this program, for sample transformers")
 	target.Flags().Var(&f.pythons, "python-image", "with --pods kube: "+pythonImageUsage)
+	target.Flags().Float64Var(&f.podCPUs, "pod-cpus", 0, "with --pods kube: how many `CPUS` each pod may use (default: what its spec says)")
+	target.Flags().BoolVar(&f.sharedCPUs, "shared-cpus", false, "with --pods kube: the nodes share the CPUs that they have, as those of kind do: limits are not reserved")
 	target.Flags().StringVar(&f.sync, "sync", "data", syncUsage)
 	target.Flags().StringVar(&f.images, "images", "", imagesUsage)
 	target.Flags().Var(&f.runtimes, "runtime", runtimeUsage)

@@ -87,6 +87,10 @@ func (f *pythonImagesFlag) image(runtime string) (string, error) {
 	return "python:" + version + "-slim", nil
 }
 
+// leastPodCPUs is the least limit that the kernel takes, in CPUs, with the
+// period of Kubernetes.
+const leastPodCPUs = 0.01
+
 // checkPods refuses flags that do not go together.
 func (f *nodeFlags) checkPods() error {
 	local := f.images != "" || f.environments != "" || len(f.runtimes.choices) > 0
@@ -97,8 +101,10 @@ func (f *nodeFlags) checkPods() error {
 		return errors.New("--images, --runtime and --environments: go with --pods process; pods of Kubernetes have images")
 	case f.pods == podsKube && f.image == "":
 		return errors.New("--image: is required with --pods kube: the image that has this program")
-	case f.pods == podsProcess && (f.image != "" || len(f.pythons.choices) > 0):
-		return errors.New("--image and --python-image: go with --pods kube")
+	case f.pods == podsProcess && (f.image != "" || len(f.pythons.choices) > 0 || f.podCPUs != 0 || f.sharedCPUs):
+		return errors.New("--image, --python-image, --pod-cpus and --shared-cpus: go with --pods kube")
+	case f.podCPUs != 0 && !(f.podCPUs >= leastPodCPUs):
+		return fmt.Errorf("--pod-cpus %g: must be %g or more", f.podCPUs, leastPodCPUs)
 	}
 	return nil
 }
@@ -118,7 +124,8 @@ func (f *nodeFlags) kubePods(ctx context.Context, e *env, log *slog.Logger) (pod
 		return nil, err
 	}
 	return kube.New(ctx, kube.Config{Client: client, Target: f.id, Self: *self, Image: f.image, Samples: sampleArgs(table),
-		Python: f.pythons.image, InstallEnv: podInstallEnv(os.Environ()), Log: log})
+		Python: f.pythons.image, InstallEnv: podInstallEnv(os.Environ()),
+		CPUs: f.podCPUs, SharedCPUs: f.sharedCPUs, Log: log})
 }
 
 // sampleArgs gives the arguments of this program that a sample's image name

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/etlbench/etlbench/scenarios"
 )
 
 func TestPythonImages(t *testing.T) {
@@ -52,4 +55,42 @@ func TestSampleArgs(t *testing.T) {
 func TestPodInstallEnv(t *testing.T) {
 	require.Equal(t, map[string]string{"ETLBENCH_INSTALL_PIP_INDEX_URL": "u", "ETLBENCH_INSTALL_HTTPS_PROXY": "p"},
 		podInstallEnv([]string{"PIP_INDEX_URL=u", "HTTPS_PROXY=p", "PATH=/bin", "HOME=/"}))
+}
+
+func TestCheckPods(t *testing.T) {
+	for _, tt := range []struct {
+		flags nodeFlags
+		want  string
+	}{
+		{nodeFlags{pods: podsKube, image: "x", podCPUs: 0.01, sharedCPUs: true}, ""},
+		{nodeFlags{pods: podsProcess}, ""},
+		{nodeFlags{pods: "vm"}, "must be process or kube"},
+		{nodeFlags{pods: podsProcess, podCPUs: 1}, "go with --pods kube"},
+		{nodeFlags{pods: podsProcess, sharedCPUs: true}, "go with --pods kube"},
+		{nodeFlags{pods: podsKube, image: "x", podCPUs: math.NaN()}, "must be 0.01 or more"},
+		{nodeFlags{pods: podsKube, image: "x", podCPUs: -1}, "must be 0.01 or more"},
+	} {
+		err := tt.flags.checkPods()
+		if tt.want == "" {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, tt.want)
+		}
+	}
+}
+
+// TestLimits: on Kubernetes target and pod have a limit each.
+func TestLimits(t *testing.T) {
+	for on, want := range map[string]string{
+		onLocal: "0.5 CPUs, 1 MiB/s",
+		onKind:  "0.5 CPUs (0.25 of them its pod's), 1 MiB/s",
+		onKube:  "0.5 CPUs (0.25 of them its pod's), 1 MiB/s",
+	} {
+		f := upFlags{cpu: 50, link: 1 << 20, kubeFlags: kubeFlags{on: on}}
+		l := f.limits()
+		require.Equal(t, want, l.String())
+		require.Equal(t, on == onKube, l.Reserved)
+		require.NoError(t, checkLimits(scenarios.Target{CPU: 50, Link: 1 << 20}, &l))
+		require.Error(t, checkLimits(scenarios.Target{CPU: 40, Link: 1 << 20}, &l))
+	}
 }

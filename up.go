@@ -70,7 +70,7 @@ func upCmd(e *env) *cobra.Command {
 	fl.Var(&f.runtimes, "runtime", runtimeUsage)
 	fl.IntVar(&f.proxies, "proxies", 1, "`N` proxies")
 	fl.IntVar(&f.targets, "targets", 3, "`N` targets")
-	fl.TextVar(&f.cpu, "target-cpu", f.cpu, "CPU time of each target with its pods, in `PERCENT` of one CPU, such as 50% (default: no limit)")
+	fl.TextVar(&f.cpu, "target-cpu", f.cpu, "CPU time of each target with its pods, in `PERCENT` of one CPU, such as 50%; on Kubernetes a half of it is for itself, the other for each pod (default: no limit)")
 	fl.TextVar(&f.link, "target-link", f.link, "of each target: "+linkUsage+" (default: none)")
 	f.add(e, cmd)
 	fl.BoolVar(&f.faults, "faults", false, "let scenarios delay and drop what is sent to its nodes and pods")
@@ -79,7 +79,12 @@ func upCmd(e *env) *cobra.Command {
 }
 
 func (f *upFlags) limits() results.Limits {
-	return limitsOf(scenarios.Target{CPU: f.cpu, Link: f.link})
+	l := limitsOf(scenarios.Target{CPU: f.cpu, Link: f.link})
+	if l.CPUs > 0 && f.on != "" && f.on != onLocal {
+		cfg := f.kubeConfig("", "")
+		l.PodCPUs, l.Reserved = cfg.PodCPUs(), !cfg.SharedCPUs
+	}
+	return l
 }
 
 // maxNodes keeps a typing error from starting thousands of processes.

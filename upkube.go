@@ -107,7 +107,8 @@ func (f *upFlags) checkKube(cmd *cobra.Command) error {
 // kubeConfig is what the flags say of the cluster.
 func (f *upFlags) kubeConfig(namespace, image string) kube.Config {
 	return kube.Config{Namespace: namespace, Image: image, Proxies: f.proxies, Targets: f.targets, Sync: f.sync, StorageClass: f.storageClass,
-		TargetCPUs: float64(f.cpu) / 100, TargetArgs: f.pythons.args}
+		TargetCPUs: float64(f.cpu) / 100,
+		SharedCPUs: f.on == onKind, TargetArgs: f.pythons.args}
 }
 
 func (f *upFlags) kubeState(k *kubeState) *clusterState {

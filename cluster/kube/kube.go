@@ -28,9 +28,16 @@ type Config struct {
 	// StorageClass is of the claims that keep the nodes' data; "": the data is
 	// gone with the pod (emptyDir).
 	StorageClass string
-	TargetCPUs   float64  // limit of each target, without its pods; 0: none
-	TargetArgs   []string // more arguments of every target
+	TargetCPUs   float64 // limit of each target, a half for itself and one for each of its pods; 0: none
+	// SharedCPUs tells that nodes share the CPUs that they have, as those of
+	// kind do: limits are not reserved.
+	SharedCPUs bool
+	TargetArgs []string // more arguments of every target
 }
+
+// PodCPUs is the limit of each pod of a target. Kubernetes can hold a pod to
+// something, not two of them together.
+func (c *Config) PodCPUs() float64 { return c.TargetCPUs / 2 }
 
 // Cluster is a Kubernetes with, or for, a cluster of ours. Methods may be
 // called concurrently.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -160,15 +161,18 @@ func (c *Config) proxies() *appsv1.StatefulSet {
 // targets are spread over the nodes, one on each while there are enough.
 func (c *Config) targets() *appsv1.StatefulSet {
 	args := append(c.nodeArgs(api.TypeTarget), "--join", c.proxyURLs(), "--sync", c.Sync, "--pods", "kube", "--image", c.Image)
+	if c.TargetCPUs > 0 {
+		args = append(args, "--pod-cpus", strconv.FormatFloat(c.PodCPUs(), 'g', -1, 64))
+	}
+	if c.SharedCPUs {
+		args = append(args, "--shared-cpus")
+	}
 	s := c.set(api.TypeTarget, c.Targets, append(args, c.TargetArgs...), "/v1/health?readiness=true")
 	s.Spec.PodManagementPolicy = appsv1.ParallelPodManagement
 	p := &s.Spec.Template.Spec
 	p.Containers[0].Resources.Requests = requests("200m", "256Mi")
-	if limit := resource.NewMilliQuantity(int64(c.TargetCPUs*1000), resource.DecimalSI); !limit.IsZero() {
-		p.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: *limit}
-		if limit.Cmp(*p.Containers[0].Resources.Requests.Cpu()) < 0 {
-			p.Containers[0].Resources.Requests[corev1.ResourceCPU] = *limit
-		}
+	if c.TargetCPUs > 0 {
+		podkube.LimitCPU(&p.Containers[0].Resources, c.TargetCPUs-c.PodCPUs(), !c.SharedCPUs)
 	}
 	honor := corev1.NodeInclusionPolicyHonor
 	p.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: corev1.LabelHostname, WhenUnsatisfiable: corev1.DoNotSchedule,

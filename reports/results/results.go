@@ -251,13 +251,23 @@ type Cluster struct {
 type Limits struct {
 	CPUs          float64 `json:"cpus"`             // of the target with its pods together; 0: no limit
 	LinkBytesPerS int64   `json:"link_bytes_per_s"` // of an emulated link, each way; 0: none
+	// PodCPUs are those of CPUs that each of its pods has for itself, as on
+	// Kubernetes; 0: they are shared.
+	PodCPUs float64 `json:"pod_cpus,omitempty"`
+	// Reserved tells that Kubernetes keeps CPUs free for each target.
+	Reserved bool `json:"reserved,omitempty"`
 }
 
-// String is "0.5 CPUs, 100 MiB/s"; "" without any limit.
+// String is "0.5 CPUs, 100 MiB/s" or "0.5 CPUs (0.25 of them its pod's)"; ""
+// without any limit.
 func (l Limits) String() string {
 	var parts []string
 	if l.CPUs > 0 {
-		parts = append(parts, fmt.Sprintf("%.4g CPUs", l.CPUs))
+		cpus := fmt.Sprintf("%.4g CPUs", l.CPUs)
+		if l.PodCPUs > 0 {
+			cpus += fmt.Sprintf(" (%.4g of them its pod's)", l.PodCPUs)
+		}
+		parts = append(parts, cpus)
 	}
 	if l.LinkBytesPerS > 0 {
 		parts = append(parts, fmt.Sprintf("%.4g MiB/s", float64(l.LinkBytesPerS)/(1<<20)))

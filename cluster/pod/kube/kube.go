@@ -44,6 +44,12 @@ type Config struct {
 	Python func(runtime string) (image string, err error)
 	// InstallEnv is what pods of init code hand to pip.
 	InstallEnv map[string]string
+	// CPUs is the limit of each pod, all its containers together; 0: none but
+	// its spec's.
+	CPUs float64
+	// SharedCPUs tells that nodes share the CPUs that they have, as those of
+	// kind do: limits are not reserved.
+	SharedCPUs bool
 	Log        *slog.Logger // nil: nothing is logged
 }
 

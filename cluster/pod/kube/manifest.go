@@ -67,6 +67,7 @@ func (r *Runtime) manifests(s *pod.Spec) (*manifests, error) {
 	if err := r.program(s, m, c); err != nil {
 		return nil, err
 	}
+	r.limit(m.pod.Spec.Containers)
 	r.place(&m.pod.Spec)
 	r.shareVolumes(&m.pod.Spec, c)
 	m.service = r.serviceOf(s.Name, c.Ports[0].ContainerPort)
@@ -185,6 +186,16 @@ func variables(port int32, env []api.EnvVar) []corev1.EnvVar {
 		}
 	}
 	return list
+}
+
+// limit holds a pod to what each may use.
+func (r *Runtime) limit(list []corev1.Container) {
+	if r.cfg.CPUs == 0 {
+		return
+	}
+	for i := range list {
+		LimitCPU(&list[i].Resources, r.cfg.CPUs/float64(len(list)), !r.cfg.SharedCPUs)
+	}
 }
 
 // place binds a pod to the target's node.
