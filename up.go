@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -173,7 +174,7 @@ func (f *upFlags) checkFree(e *env) error {
 	if err != nil || running == nil {
 		return err
 	}
-	return fmt.Errorf("cluster %s runs already at %s: stop it with: etlbench down --name %s; or choose another --name", f.name, running.URL, f.name)
+	return fmt.Errorf("cluster %s runs already at %s: stop it with: etlbench down --name %s; or choose another --name", f.name, cmp.Or(running.URL, "no address yet"), f.name)
 }
 
 func (f *upFlags) foreground(ctx context.Context, e *env) (err error) {

@@ -30,25 +30,8 @@ func (f *upFlags) onKind(ctx context.Context, e *env) (err error) {
 		return err
 	}
 	defer unlock()
-	if err := kindFit(ctx, e); err != nil {
-		return err
-	}
-	engine, err := kind.Engine(ctx, e.get(kind.EnvProvider))
+	st, img, err := f.beginKind(ctx, e)
 	if err != nil {
-		return err
-	}
-	img, err := kind.NewImage(e.exe)
-	if err != nil {
-		return err
-	}
-	kubeconfig, err := kubeconfigPath(e, f.name)
-	if err != nil {
-		return err
-	}
-	st := f.kubeState(&kubeState{Namespace: defaultNamespace, Kubeconfig: kubeconfig, Context: "kind-" + kindName(f.name), Image: img.Name,
-		Kind: kindName(f.name), Engine: engine})
-	// Before anything is made, so that down finds what is left of it.
-	if err := st.save(e); err != nil {
 		return err
 	}
 	c, err := f.makeKind(ctx, e, st, img)
@@ -58,7 +41,30 @@ func (f *upFlags) onKind(ctx context.Context, e *env) (err error) {
 	if err == nil {
 		return nil
 	}
-	return errors.Join(err, f.giveUpKind(ctx, e, c, st, err))
+	return errors.Join(err, f.giveUpKind(ctx, e, c, st))
+}
+
+// beginKind looks whether kind can work here, and notes what is about to be
+// made, so that down finds what is left of it.
+func (f *upFlags) beginKind(ctx context.Context, e *env) (*clusterState, *kind.Image, error) {
+	if err := kindFit(ctx, e); err != nil {
+		return nil, nil, err
+	}
+	engine, err := kind.Engine(ctx, e.get(kind.EnvProvider))
+	if err != nil {
+		return nil, nil, err
+	}
+	img, err := kind.NewImage(e.exe)
+	if err != nil {
+		return nil, nil, err
+	}
+	kubeconfig, err := kubeconfigPath(e, f.name)
+	if err != nil {
+		return nil, nil, err
+	}
+	st := f.kubeState(&kubeState{Namespace: defaultNamespace, Kubeconfig: kubeconfig, Context: "kind-" + kindName(f.name), Image: img.Name,
+		Kind: kindName(f.name), Engine: engine})
+	return st, img, st.save(e)
 }
 
 // kindConfig is a cluster of a state, by which it is also opened and removed.
@@ -67,7 +73,7 @@ func kindConfig(k *kubeState) kind.Config {
 }
 
 // makeKind makes the kind cluster, and loads the images, which are saved
-// meanwhile. It is not interrupted.
+// meanwhile. The cluster is nil when nothing of it was made.
 func (f *upFlags) makeKind(ctx context.Context, e *env, st *clusterState, img *kind.Image) (*kind.Cluster, error) {
 	from := time.Now()
 	fmt.Fprintf(e.err, "making the kind cluster %s of %d nodes with %s …\n", st.Kube.Kind, 1+f.targets+f.loaderNodes, st.Kube.Engine)
@@ -89,7 +95,7 @@ func (f *upFlags) makeKind(ctx context.Context, e *env, st *clusterState, img *k
 		cfg := kindConfig(st.Kube)
 		cfg.Workers, cfg.NodeImage, cfg.Keep = f.targets+f.loaderNodes, f.nodeImage, f.keep
 		cfg.Log = slog.New(slog.NewTextHandler(e.err, &slog.HandlerOptions{Level: slog.LevelError}))
-		c, err = kind.Create(cfg)
+		c, err = kind.Create(ctx, cfg)
 		return err
 	})
 	if err := both.Wait(); err != nil {
@@ -97,11 +103,21 @@ func (f *upFlags) makeKind(ctx context.Context, e *env, st *clusterState, img *k
 	}
 	fmt.Fprintf(e.err, "it is there after %s; loading %s\n", time.Since(from).Round(100*time.Millisecond), strings.Join(append([]string{img.Name}, f.pythons.images()...), ", "))
 	var loads errgroup.Group
-	loads.Go(func() error { return c.Load(img) })
+	loads.Go(func() error {
+		k, err := kubeOf(c, st)
+		if err != nil {
+			return err
+		}
+		return k.AwaitKubeNodes(ctx)
+	})
+	loads.Go(func() error { return c.Load(ctx, img) })
 	for _, a := range archives {
-		loads.Go(func() error { return c.LoadArchive(a) })
+		loads.Go(func() error { return c.LoadArchive(ctx, a) })
 	}
-	return c, errors.Join(loads.Wait(), context.Cause(ctx))
+	if err := loads.Wait(); ctx.Err() == nil {
+		return c, err
+	}
+	return c, context.Cause(ctx)
 }
 
 // savePythons saves those chosen images of Python that the engine of this
@@ -121,30 +137,31 @@ func (f *upFlags) savePythons(ctx context.Context, engine, dir string) (files []
 }
 
 func (f *upFlags) deployKind(ctx context.Context, e *env, c *kind.Cluster, st *clusterState) error {
-	config, err := c.REST()
-	if err != nil {
-		return err
-	}
-	k, err := kube.New(config, st.Kube.Namespace)
+	k, err := kubeOf(c, st)
 	if err != nil {
 		return err
 	}
 	return f.deploy(ctx, e, k, f.kubeConfig(st.Kube.Namespace, st.Kube.Image), st)
 }
 
-// giveUpKind removes what did not come up, or keeps it with its logs. A cluster
-// that was there before is not ours.
-func (f *upFlags) giveUpKind(ctx context.Context, e *env, c *kind.Cluster, st *clusterState, why error) error {
-	if errors.Is(why, kind.ErrExists) {
+// kubeOf is the Kubernetes of a kind cluster.
+func kubeOf(c *kind.Cluster, st *clusterState) (*kube.Cluster, error) {
+	config, err := c.REST()
+	if err != nil {
+		return nil, err
+	}
+	return kube.New(config, st.Kube.Namespace)
+}
+
+// giveUpKind removes what did not come up, or keeps it with its logs. Without a
+// cluster there is nothing of ours: not one that was there before either.
+func (f *upFlags) giveUpKind(ctx context.Context, e *env, c *kind.Cluster, st *clusterState) error {
+	if c == nil {
 		return st.remove(e)
 	}
 	if !f.keep {
 		fmt.Fprintln(e.err, "removing what did not come up …")
 		return removeKube(ctx, e, st)
-	}
-	if c == nil {
-		fmt.Fprintf(e.err, "kept: the nodes of kind cluster %s; etlbench down%s removes them\n", st.Kube.Kind, nameFlag(f.name))
-		return nil
 	}
 	dir := strings.TrimSuffix(st.Kube.Kubeconfig, ".kubeconfig") + "-logs"
 	err := c.CollectLogs(dir)

@@ -51,28 +51,34 @@ type kubeState struct {
 
 const defaultNamespace = "etlbench"
 
-// flagsOf are the flags of up that go with only some values of --on.
+// flagsOf are the flags of up and scale that go with only some values of --on.
 var flagsOf = map[string][]string{
 	"listen": {onLocal}, "data": {onLocal}, "images": {onLocal}, "runtime": {onLocal}, "target-link": {onLocal}, "faults": {onLocal}, "detach": {onLocal},
-	"namespace": {onKube}, "image": {onKube}, "kubeconfig": {onKube}, "context": {onKube}, "dry-run": {onKube}, "output": {onKube},
+	"namespace": {onKube}, "image": {onKube}, "kubeconfig": {onKube}, "context": {onKube}, "dry-run": {onKube},
 	"node-image": {onKind}, "loader-nodes": {onKind}, "keep": {onKind, onKube}, "python-image": {onKind, onKube}, "storage-class": {onKind, onKube},
 }
 
-func (f *kubeFlags) add(e *env, cmd *cobra.Command) {
+// addWhere adds the flags that say where clusters are to run.
+func (f *kubeFlags) addWhere(e *env, cmd *cobra.Command, namespace string) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.on, "on", onLocal, "where the cluster runs: `local|kind|kube`, processes of this machine, a Kubernetes made by kind for it, or the one that kubectl uses")
-	fl.StringVar(&f.namespace, "namespace", defaultNamespace, "on kube: `NAME` of the namespace, which is made, and removed at the end, if it is not there")
+	fl.StringVar(&f.namespace, "namespace", namespace, "on kube: `NAME` of the namespace, which is made, and removed at the end, if it is not there")
 	fl.StringVar(&f.image, "image", "", "on kube: container `IMAGE` of etlbench; hack/Dockerfile makes one")
 	fl.StringVar(&f.kubeconfig, "kubeconfig", e.get("KUBECONFIG"), "on kube: `FILE` that says how Kubernetes is reached")
 	fl.StringVar(&f.context, "context", "", "on kube: `NAME` of a context of that file (default: its current one)")
-	fl.BoolVar(&f.dryRun, "dry-run", false, "on kube: print the manifests, for kubectl apply -f -, and do nothing")
-	fl.StringVarP(&f.output, "output", "o", "yaml", "of --dry-run: `yaml`")
 	fl.StringVar(&f.nodeImage, "node-image", e.get("KIND_NODE_IMAGE"), "on kind: container `IMAGE` of the Kubernetes nodes (default: kind's own)")
-	fl.IntVar(&f.loaderNodes, "loader-nodes", 0, "on kind: `N` more Kubernetes nodes, without targets: for etlbench run --on kind --agents")
 	if image := e.get("PY_IMAGE"); image != "" {
 		_ = f.pythons.Set(image) // what is wrong with it fails when a pod wants it
 	}
 	fl.Var(&f.pythons, "python-image", "on Kubernetes: "+pythonImageUsage)
+}
+
+func (f *kubeFlags) add(e *env, cmd *cobra.Command) {
+	f.addWhere(e, cmd, defaultNamespace)
+	fl := cmd.Flags()
+	fl.BoolVar(&f.dryRun, "dry-run", false, "on kube: print the manifests, for kubectl apply -f -, and do nothing")
+	fl.StringVarP(&f.output, "output", "o", "yaml", "of --dry-run: `yaml`")
+	fl.IntVar(&f.loaderNodes, "loader-nodes", 0, "on kind: `N` more Kubernetes nodes, without targets: for etlbench run --on kind --agents")
 	fl.StringVar(&f.storageClass, "storage-class", "", "on Kubernetes: storage class, by `NAME`, of volumes that keep data when a pod goes (default: it goes too)")
 	fl.BoolVar(&f.keep, "keep", false, "on Kubernetes: leave what does not come up, and say where its logs are")
 }
@@ -80,7 +86,23 @@ func (f *kubeFlags) add(e *env, cmd *cobra.Command) {
 // kubeName is what Kubernetes calls things.
 var kubeName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-func (f *upFlags) checkKube(cmd *cobra.Command) error {
+func (f *kubeFlags) checkKube(cmd *cobra.Command) error {
+	if err := f.checkWhere(cmd); err != nil {
+		return err
+	}
+	switch {
+	case f.loaderNodes < 0 || f.loaderNodes > maxNodes:
+		return fmt.Errorf("--loader-nodes %d: must be 0 to %d", f.loaderNodes, maxNodes)
+	case cmd.Flags().Changed("output") && f.on != onKube:
+		return errors.New("-o: goes with --on kube --dry-run")
+	case f.output != "yaml":
+		return fmt.Errorf("-o %q: must be yaml", f.output)
+	}
+	return nil
+}
+
+// checkWhere refuses flags that do not go together.
+func (f *kubeFlags) checkWhere(cmd *cobra.Command) error {
 	if !slices.Contains([]string{onLocal, onKind, onKube}, f.on) {
 		return fmt.Errorf("--on %q: must be local, kind or kube", f.on)
 	}
@@ -90,16 +112,12 @@ func (f *upFlags) checkKube(cmd *cobra.Command) error {
 		}
 	}
 	switch {
-	case f.loaderNodes < 0 || f.loaderNodes > maxNodes:
-		return fmt.Errorf("--loader-nodes %d: must be 0 to %d", f.loaderNodes, maxNodes)
 	case f.on != onKube:
 		return nil
 	case f.image == "":
 		return errors.New("--image: is required with --on kube: the nodes of Kubernetes pull it; make one of this program with hack/Dockerfile")
 	case !kubeName.MatchString(f.namespace):
 		return fmt.Errorf("--namespace %q: use lower-case letters, digits and '-', at most 63", f.namespace)
-	case f.output != "yaml":
-		return fmt.Errorf("-o %q: must be yaml", f.output)
 	}
 	return nil
 }
@@ -160,13 +178,30 @@ func (f *upFlags) onKube(ctx context.Context, e *env) error {
 
 // Times of clusters on Kubernetes.
 const (
-	deployTimeout = 3 * time.Minute // until all nodes are ready
+	deployTimeout = 5 * time.Minute // until all nodes are ready, those of Kubernetes among them
 	reachTimeout  = 10 * time.Second
 	goneTimeout   = 2 * time.Minute
 )
 
-// deploy applies the manifests, waits until the cluster is up and tells of it.
+// deploy puts the cluster onto a Kubernetes and tells of it.
 func (f *upFlags) deploy(ctx context.Context, e *env, k *kube.Cluster, cfg kube.Config, st *clusterState) error {
+	if err := f.apply(ctx, e, k, cfg, st); err != nil {
+		return err
+	}
+	if err := statusKube(ctx, e, st, "text"); err != nil {
+		return err
+	}
+	if err := allReachable(ctx, k); err != nil {
+		fmt.Fprintf(e.err, "it cannot be reached from this machine: %v\n"+
+			"Clients are sent to the addresses of the Kubernetes nodes: run etlbench where those are reachable, such as in a pod.\n", err)
+		return nil
+	}
+	fmt.Fprintf(e.err, "next: etlbench run inline-by-comm; etlbench status%s shows where pods are; etlbench down%s removes it\n", nameFlag(f.name), nameFlag(f.name))
+	return nil
+}
+
+// apply applies the manifests and waits until the cluster is up.
+func (f *upFlags) apply(ctx context.Context, e *env, k *kube.Cluster, cfg kube.Config, st *clusterState) error {
 	fmt.Fprintf(e.err, "starting the cluster in namespace %s, proxies: %d, targets: %d …\n", cfg.Namespace, f.proxies, f.targets)
 	from := time.Now()
 	if err := k.Apply(ctx, cfg); err != nil {
@@ -185,15 +220,6 @@ func (f *upFlags) deploy(ctx context.Context, e *env, k *kube.Cluster, cfg kube.
 		return err
 	}
 	fmt.Fprintf(e.err, "the cluster is ready after %s\n", time.Since(from).Round(100*time.Millisecond))
-	if err := statusKube(ctx, e, st, "text"); err != nil {
-		return err
-	}
-	if err := allReachable(ctx, k); err != nil {
-		fmt.Fprintf(e.err, "it cannot be reached from this machine: %v\n"+
-			"Clients are sent to the addresses of the Kubernetes nodes: run etlbench where those are reachable, such as in a pod.\n", err)
-		return nil
-	}
-	fmt.Fprintf(e.err, "next: etlbench run inline-by-comm; etlbench status%s shows where pods are; etlbench down%s removes it\n", nameFlag(f.name), nameFlag(f.name))
 	return nil
 }
 

@@ -18,7 +18,7 @@ import (
 var engines = []string{"docker", "nerdctl", "podman"}
 
 // answerTime bounds the question whether an engine works.
-const answerTime = 10 * time.Second
+const answerTime = 30 * time.Second
 
 // Engine is the container engine of a name, as EnvProvider has it; of "" the
 // first that answers. The tool kind takes the first that is installed, which

@@ -54,13 +54,11 @@ type Cluster struct {
 // ErrExists is a cluster whose name is taken.
 var ErrExists = errors.New("there is a kind cluster of this name")
 
-// readyTimeout is how long the control plane may take to be ready.
-const readyTimeout = 3 * time.Minute
-
-// Create makes a cluster and returns when its control plane is ready. It takes
-// about a minute, and is not interrupted in between; what does not come up is
-// removed, unless it is to be kept.
-func Create(cfg Config) (*Cluster, error) {
+// Create makes a cluster and returns when its API server answers; its nodes
+// need not be ready yet. It takes about a minute. What does not come up, or is
+// interrupted, is removed, unless it is to be kept; the cluster is nil when
+// nothing of it was made.
+func Create(ctx context.Context, cfg Config) (*Cluster, error) {
 	c, err := open(cfg)
 	if err != nil {
 		return nil, err
@@ -72,12 +70,44 @@ func Create(cfg Config) (*Cluster, error) {
 	if slices.Contains(names, cfg.Name) {
 		return nil, fmt.Errorf("%w: %s", ErrExists, cfg.Name)
 	}
-	err = c.provider.Create(cfg.Name, cluster.CreateWithV1Alpha4Config(layout(cfg.Workers)), cluster.CreateWithNodeImage(cfg.NodeImage),
-		cluster.CreateWithKubeconfigPath(cfg.Kubeconfig), cluster.CreateWithWaitForReady(readyTimeout), cluster.CreateWithRetain(cfg.Keep))
+	ended := make(chan error, 1)
+	go func() {
+		ended <- c.provider.Create(cfg.Name, cluster.CreateWithV1Alpha4Config(layout(cfg.Workers)), cluster.CreateWithNodeImage(cfg.NodeImage),
+			cluster.CreateWithKubeconfigPath(cfg.Kubeconfig), cluster.CreateWithRetain(cfg.Keep))
+	}()
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		err = errors.Join(context.Cause(ctx), c.abandon(ended))
+	}
 	if err != nil {
-		return nil, fmt.Errorf("create kind cluster %s: %w", cfg.Name, err)
+		return c, fmt.Errorf("create kind cluster %s: %w", cfg.Name, err)
 	}
 	return c, nil
+}
+
+// Of a cluster that is abandoned while it is made.
+const (
+	abandonTime  = 30 * time.Second // kind has to notice: what it makes at the moment is still to be removed
+	abandonEvery = time.Second
+)
+
+// abandon stops kind, which knows of no interrupt: without its nodes it fails.
+func (c *Cluster) abandon(ended <-chan error) error {
+	if c.cfg.Keep {
+		return nil // as it is
+	}
+	end := time.After(abandonTime)
+	for {
+		_ = c.provider.Delete(c.cfg.Name, c.cfg.Kubeconfig) // the last one counts
+		select {
+		case <-ended:
+			return c.Delete()
+		case <-end:
+			return c.Delete()
+		case <-time.After(abandonEvery):
+		}
+	}
 }
 
 // layout is a control plane and workers.
@@ -106,9 +136,12 @@ func open(cfg Config) (*Cluster, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	name, err := Engine(context.Background(), cfg.Provider)
-	if err != nil {
-		return nil, err
+	name := cfg.Provider
+	if !slices.Contains(engines, name) { // else what is done next tells whether it works
+		var err error
+		if name, err = Engine(context.Background(), name); err != nil {
+			return nil, err
+		}
 	}
 	return &Cluster{cfg: cfg, provider: cluster.NewProvider(option(name), cluster.ProviderWithLogger(logger{cfg.Log}))}, nil
 }
@@ -123,8 +156,8 @@ func (c *Cluster) REST() (*rest.Config, error) {
 }
 
 // Load puts an image into every node that pods run on.
-func (c *Cluster) Load(img *Image) error {
-	return c.loadAll(img.Name, func() (io.ReadCloser, error) {
+func (c *Cluster) Load(ctx context.Context, img *Image) error {
+	return c.loadAll(ctx, img.Name, func() (io.ReadCloser, error) {
 		r, w := io.Pipe()
 		go func() { w.CloseWithError(img.Write(w)) }()
 		return r, nil
@@ -132,13 +165,13 @@ func (c *Cluster) Load(img *Image) error {
 }
 
 // LoadArchive puts the images of an archive into every node that pods run on.
-func (c *Cluster) LoadArchive(file string) error {
-	return c.loadAll(file, func() (io.ReadCloser, error) { return os.Open(file) })
+func (c *Cluster) LoadArchive(ctx context.Context, file string) error {
+	return c.loadAll(ctx, file, func() (io.ReadCloser, error) { return os.Open(file) })
 }
 
 // loadAll puts an archive into all nodes at once. Where there are workers the
 // control plane runs no pods of ours.
-func (c *Cluster) loadAll(what string, open func() (io.ReadCloser, error)) error {
+func (c *Cluster) loadAll(ctx context.Context, what string, open func() (io.ReadCloser, error)) error {
 	list, err := c.provider.ListInternalNodes(c.cfg.Name)
 	if err != nil {
 		return fmt.Errorf("nodes of kind cluster %s: %w", c.cfg.Name, err)
@@ -153,22 +186,35 @@ func (c *Cluster) loadAll(what string, open func() (io.ReadCloser, error)) error
 	errs := make([]error, len(list))
 	var wg sync.WaitGroup
 	for i, n := range list {
-		wg.Go(func() { errs[i] = load(n, what, open) })
+		wg.Go(func() { errs[i] = load(ctx, n, what, open) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
-func load(n nodes.Node, what string, open func() (io.ReadCloser, error)) error {
+func load(ctx context.Context, n nodes.Node, what string, open func() (io.ReadCloser, error)) error {
 	r, err := open()
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	if err := nodeutils.LoadImageArchive(n, r); err != nil {
+	if err := nodeutils.LoadImageArchive(n, &reader{ctx, r}); err != nil {
 		return fmt.Errorf("load %s into node %s: %w", what, n.String(), err)
 	}
 	return nil
+}
+
+// reader ends with its context, and with it who reads.
+type reader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.Reader.Read(p)
 }
 
 // CollectLogs writes the logs of all nodes below a folder.

@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/etlbench/etlbench/cluster/kind"
+	clusterkube "github.com/etlbench/etlbench/cluster/kube"
 	"github.com/etlbench/etlbench/cluster/pod"
 	"github.com/etlbench/etlbench/cluster/pod/kube"
 	"github.com/etlbench/etlbench/cluster/pod/podtest"
@@ -43,7 +44,7 @@ func inLab(m *testing.M) (code int) {
 	dir, err := os.MkdirTemp("", "etlbench-kind-")
 	check(err)
 	defer os.RemoveAll(dir)
-	c, err := kind.Create(kind.Config{Name: fmt.Sprintf("etlbench-pods-%d", os.Getpid()), Provider: os.Getenv(kind.EnvProvider),
+	c, err := kind.Create(context.Background(), kind.Config{Name: fmt.Sprintf("etlbench-pods-%d", os.Getpid()), Provider: os.Getenv(kind.EnvProvider),
 		NodeImage: os.Getenv("KIND_NODE_IMAGE"), Workers: 2, Kubeconfig: filepath.Join(dir, "kubeconfig"),
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	check(err)
@@ -52,9 +53,12 @@ func inLab(m *testing.M) (code int) {
 	check(err)
 	img, err := kind.NewImage(exe)
 	check(err)
-	check(c.Load(img))
+	check(c.Load(context.Background(), img))
 	config, err := c.REST()
 	check(err)
+	there, err := clusterkube.New(config, "default")
+	check(err)
+	check(there.AwaitKubeNodes(context.Background()))
 	client, err := kube.NewClient(config)
 	check(err)
 	nodes, err := client.CoreV1().Nodes().List(context.Background(), metav1.ListOptions{LabelSelector: "!node-role.kubernetes.io/control-plane"})
