@@ -24,6 +24,7 @@ type scaleFlags struct {
 	runFlags
 	over    string
 	repeats int
+	up      upFlags // of the clusters of --over targets
 }
 
 func scaleCmd(e *env) *cobra.Command {
@@ -34,17 +35,25 @@ func scaleCmd(e *env) *cobra.Command {
 		Long: "Runs a scenario at each of some levels, in random order, and that --repeats times:\n\n" +
 			"  targets=1..6     a cluster of its own for each step, with the same objects. With target.cpu or target.link a\n" +
 			"                   control without these limits is run, too. load.workers is the same at every step, with\n" +
-			"                   load.workers-per-target it grows with the targets.\n" +
+			"                   load.workers-per-target it grows with the targets. With --on kind a Kubernetes is made for\n" +
+			"                   all steps, and removed; with --on kube they are in a namespace of their own. A cluster of up\n" +
+			"                   is never changed.\n" +
 			"  workers=1,2,4,8  as arms.workers of a single run, and repeats as its blocks\n" +
 			"  rate=50/s,100/s  as load.rate of an open loop, on one cluster\n\n" +
 			"Over targets and rates the folder has a run folder for each run, sweep.json, and the reports of all:\n" +
 			"etlbench report FOLDER makes them again. Exit codes are those of run; over rates, of which the highest are\n" +
 			"to be too much, one that is kept up is enough.",
 		Example: "  etlbench scale scale-targets --over targets=1..6\n" +
+			"  etlbench scale scale-targets --over targets=1..3 --on kind\n" +
 			"  etlbench scale my.yaml --over workers=1,2,4,8,16,32\n" +
 			"  etlbench scale saturation --over rate=200/s,400/s,800/s",
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.scale(cmd.Context(), e, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.up.checkWhere(cmd); err != nil {
+				return err
+			}
+			return f.scale(cmd.Context(), e, args[0])
+		},
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.over, "over", "", "`LEVELS`: targets=, workers= or rate=, and a list (1,2,4) or, of numbers, a range (1..8)")
@@ -52,6 +61,8 @@ func scaleCmd(e *env) *cobra.Command {
 	fl.IntVar(&f.repeats, "repeats", 3, "measure each level `N` times; intervals want 3")
 	f.named(cmd)
 	f.common(cmd)
+	fl.StringVar(&f.up.name, "name", "scale", "on Kubernetes: `NAME` of the clusters, by which etlbench down removes what a killed command leaves")
+	f.up.addWhere(e, cmd, defaultNamespace+"-scale")
 	return cmd
 }
 
@@ -101,6 +112,9 @@ func (f *scaleFlags) scale(ctx context.Context, e *env, name string) error {
 	if err != nil {
 		return err
 	}
+	if f.up.on != onLocal && over != reports.OverTargets {
+		return misuse("--on %s: goes with --over targets; over %s a scenario is run on the cluster that up --on %s has started", f.up.on, over, f.up.on)
+	}
 	if over == "workers" {
 		s, err := checkedScenario(name, append(slices.Clone(f.sets), "arms.workers=["+strings.Join(levels, ",")+"]", fmt.Sprintf("trials.blocks=%d", f.repeats)))
 		if err != nil {
@@ -116,7 +130,7 @@ func (f *scaleFlags) scale(ctx context.Context, e *env, name string) error {
 	if err != nil {
 		return fail(err)
 	}
-	sc := &scaling{scaleFlags: f, e: e, dir: dir, steps: steps, runs: newSweep(&f.runFlags, e, dir), calibrations: map[int]*results.Calibration{}}
+	sc := &scaling{scaleFlags: f, e: e, dir: dir, steps: steps, runs: newSweep(&f.runFlags, e, dir), calibrations: map[int]*results.Calibration{}, placed: f.place}
 	sc.plan = reports.SweepPlan{Name: steps[0].scenario.Name, Seed: steps[0].scenario.Seed, Over: over, Repeats: f.repeats,
 		PerTarget: steps[0].scenario.Load.WorkersPerTarget > 0, Command: f.command(name)}
 	for _, step := range steps {
@@ -128,6 +142,12 @@ func (f *scaleFlags) scale(ctx context.Context, e *env, name string) error {
 // command is the command line that does the same again.
 func (f *scaleFlags) command(name string) string {
 	words := []string{"etlbench", "scale", name, "--over", f.over, "--repeats", strconv.Itoa(f.repeats)}
+	if f.up.on != onLocal {
+		words = append(words, "--on", f.up.on)
+	}
+	if f.up.on == onKube {
+		words = append(words, "--image", f.up.image, "--namespace", f.up.namespace)
+	}
 	for _, s := range f.sets {
 		words = append(words, "--set", s)
 	}
@@ -159,6 +179,8 @@ func (f *scaleFlags) steps(name, over string, levels []string) (steps []step, er
 	slices.SortStableFunc(steps, func(a, b step) int { return int(a.N*1000 - b.N*1000) })
 	first := steps[0].scenario
 	switch {
+	case f.up.on != onLocal && (first.Target.Link > 0 || len(first.Faults) > 0):
+		return nil, misuse("--on %s: target.link and faults need clusters of processes of this machine", f.up.on)
 	case over == reports.OverTargets && (f.cluster != "" || len(first.Target.Proxies) > 0):
 		return nil, misuse("--over targets starts a cluster for each step: drop --cluster, and the scenario's target.proxies")
 	case over == reports.OverTargets && first.Target.CPU+scenarios.Percent(first.Target.Link) > 0:
@@ -179,6 +201,8 @@ type scaling struct {
 	plan         reports.SweepPlan
 	runs         *sweep
 	calibrations map[int]*results.Calibration // by workers
+	// placed starts the cluster of a run; done stops it.
+	placed func(context.Context, *env, *scenarios.Scenario) (_ context.Context, where *chosen, done func(), err error)
 }
 
 // all makes all runs: every step once, in random order, and so on.
@@ -204,6 +228,14 @@ func (sc *scaling) all(ctx context.Context) (err error) {
 		}()
 	}
 	sc.own = sc.plan.Over == reports.OverTargets
+	if sc.up.on != onLocal {
+		ground, remove, err := sc.ground(ctx, sc.e, sc.steps)
+		if err != nil {
+			return fail(err)
+		}
+		defer remove()
+		sc.placed = ground.place
+	}
 	for repeat := range sc.repeats {
 		random := rand.New(rand.NewPCG(sc.plan.Seed, uint64(repeat)))
 		for _, i := range random.Perm(len(sc.steps)) {
@@ -222,7 +254,7 @@ func (sc *scaling) one(ctx context.Context, where *chosen, at, repeat int) (err 
 	fmt.Fprintf(sc.e.err, "run %d of %d: %s, repeat %d\n", len(sc.plan.Runs)+1, len(sc.steps)*sc.repeats, st.name, repeat)
 	if where == nil {
 		var done func()
-		if ctx, where, done, err = sc.place(ctx, sc.e, st.scenario); err != nil {
+		if ctx, where, done, err = sc.placed(ctx, sc.e, st.scenario); err != nil {
 			return err
 		}
 		defer done()
