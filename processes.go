@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"os"
@@ -30,11 +31,16 @@ func (s *clusterState) nodes(e *env) func() []*cluster.NodeProcess {
 }
 
 // processes are those of the cluster, by component; nil when it is elsewhere.
-func (c *chosen) processes() func(etl string) map[string][]int {
-	if c.nodes == nil {
-		return nil
+func (c *chosen) processes(ctx context.Context) func(etl string) map[string][]int {
+	switch {
+	case c.nodes != nil:
+		return func(etl string) map[string][]int { return processesOf(c.nodes(), etl) }
+	case c.kube != nil:
+		if k, err := openKube(c.kube); err == nil { // else nobody can tell
+			return kubeProcesses(ctx, k)
+		}
 	}
-	return func(etl string) map[string][]int { return processesOf(c.nodes(), etl) }
+	return nil
 }
 
 // processesOf are the processes of nodes, and of the pods of an ETL on them, by

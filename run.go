@@ -303,7 +303,8 @@ func (f *runFlags) load(ctx context.Context, e *env, where *chosen, dir string, 
 		return nil, err
 	}
 	defer w.Close()
-	c.Proxies, c.Kind, c.Sync, c.Limits, c.Processes = where.urls, where.kind, where.sync, where.limits, where.processes()
+	c.Proxies, c.Kind, c.Sync, c.Limits, c.Processes = where.urls, where.kind, where.sync, where.limits, where.processes(ctx)
+	c.Loopback = where.nodes != nil
 	c.EndpointProcesses = endpointProcesses()
 	c.Results, c.Inject = w, (&injector{where, c.Scenario.Seed}).inject
 	if c.Calibration == nil && c.Fleet == nil { // agents' machines are others

@@ -85,6 +85,10 @@ type Config struct {
 	// recorded.
 	Processes func(etl string) map[string][]int
 
+	// Loopback tells that all that the cluster moves goes over this machine's
+	// loopback interface, where it is counted.
+	Loopback bool
+
 	// EndpointProcesses is Processes of a server of arms.endpoints, by its URL.
 	// nil: they are not known.
 	EndpointProcesses func(url string) map[string][]int

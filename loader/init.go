@@ -45,7 +45,7 @@ func (r *run) coldStart(ctx context.Context, a *arm, block int) (*outcomes, erro
 	r.get(a, c)
 	out := &outcomes{arm: a, block: block, fresh: true, started: began, window: c.took(), errs: &errorLog{}}
 	out.usage.resources = between(before, consumed(r.processes(a)))
-	if now, ok := moved(); ok && local && r.Processes != nil {
+	if now, ok := moved(); ok && local && r.Loopback {
 		delta := now - bytes
 		out.usage.moved = &delta
 	}

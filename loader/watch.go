@@ -69,7 +69,7 @@ func (w *watch) look() {
 		before[component] = c
 	}
 	w.usage.resources = between(before, after)
-	if now, ok := moved(); ok && local && w.Processes != nil {
+	if now, ok := moved(); ok && local && w.Loopback {
 		delta := now - bytes
 		w.usage.moved = &delta
 	}
