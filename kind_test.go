@@ -93,7 +93,7 @@ func TestKind(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(data, &l.state))
 	l.client = api.NewClient(l.state.URL)
-	defer l.client.Close()
+	defer func() { l.client.Close() }()
 	config, err := clientcmd.BuildConfigFromFlags("", l.state.Kube.Kubeconfig)
 	require.NoError(t, err)
 	l.pods, err = kubernetes.NewForConfig(config)
@@ -108,6 +108,7 @@ func TestKind(t *testing.T) {
 	t.Run("init code", l.initCode)
 	t.Run("pod killed under load", l.podKilled)
 	t.Run("target moves", l.targetMoves)
+	t.Run("proxy moves", l.proxyMoves)
 	t.Run("worker killed", l.workerKilled)
 	t.Run("another namespace", l.anotherNamespace)
 	t.Run("does not come up", l.doesNotComeUp)
@@ -264,6 +265,43 @@ func (l *kindLab) targetMoves(t *testing.T) {
 		require.Equal(t, "xyz", string(got))
 	}
 	require.NoError(t, l.client.DeleteETL(t.Context(), "etl-moved"))
+}
+
+// proxyMoves deletes the pod of the only proxy, and with it the metadata: it
+// learns from the targets what they were.
+func (l *kindLab) proxyMoves(t *testing.T) {
+	const proxy, ns = "etlbench-proxy-0", "etlbench"
+	before, err := l.client.Map(t.Context())
+	require.NoError(t, err)
+	buckets, err := l.client.Buckets(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, buckets)
+	now := int64(0)
+	require.NoError(t, l.pods.CoreV1().Pods(ns).Delete(t.Context(), proxy, metav1.DeleteOptions{GracePeriodSeconds: &now}))
+	l.state.URL = ""
+	require.Eventually(t, func() bool {
+		for _, n := range l.status(t, l.name).Nodes {
+			if n.ID == proxy && n.State == "ready" {
+				l.state.URL = n.URL
+			}
+		}
+		return l.state.URL != ""
+	}, kindWait, 200*time.Millisecond)
+	l.client.Close()
+	l.client = api.NewClient(l.state.URL) // it may be on another node of Kubernetes
+	var after *api.Map
+	require.Eventually(t, func() bool {
+		after, err = l.client.Map(t.Context())
+		return err == nil && after.Primary != nil
+	}, kindWait, 200*time.Millisecond)
+	require.Equal(t, before.UUID, after.UUID)
+	require.Len(t, after.Targets, len(before.Targets))
+	kept, err := l.client.Buckets(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, buckets, kept)
+	got, err := inline(t, l.client, "killed", "0", "")
+	require.NoError(t, err)
+	require.Equal(t, "xyz", string(got))
 }
 
 // volumes makes local volumes on every worker, by hand, and gives their storage

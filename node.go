@@ -33,7 +33,7 @@ type nodeFlags struct {
 
 	public, cluster, begins string // addresses, and who begins
 	nodePort                bool
-	pods, image             string
+	pods, image, copies     string
 	podCPUs                 float64
 	sharedCPUs              bool
 	pythons                 pythonImagesFlag
@@ -67,6 +67,7 @@ func nodeCmd(e *env) *cobra.Command {
 		_ = c.MarkFlagRequired("data")
 	}
 	proxy.Flags().StringVar(&f.begins, "begins", "", "the proxy of this `NAME` begins a cluster when none of --join answers")
+	proxy.Flags().StringVar(&f.copies, "copies", "", "a proxy that begins without metadata takes those of the targets at `URL`, whose host may stand for several")
 	target.Flags().StringVar(&f.pods, "pods", podsProcess, "what pods are: `process|kube`, processes of this machine or pods of the Kubernetes that the target runs in")
 	target.Flags().StringVar(&f.image, "image", "", "with --pods kube: container `IMAGE` with this program, for sample transformers")
 	target.Flags().Var(&f.pythons, "python-image", "with --pods kube: "+pythonImageUsage)
@@ -106,7 +107,7 @@ func (f *nodeFlags) proxy(ctx context.Context, e *env) error {
 	if f.begins == f.id && !anyAnswers(ctx, f.join) {
 		f.join = ""
 	}
-	p, err := node.NewProxy(node.ProxyConfig{Config: f.config(e), Dir: f.data})
+	p, err := node.NewProxy(node.ProxyConfig{Config: f.config(e), Dir: f.data, Copies: f.copies})
 	if err != nil {
 		return err
 	}

@@ -116,11 +116,23 @@ func (c *LocalCluster) nodeConfig(id string) node.Config {
 	return node.Config{ID: id, Primary: strings.Join(urls, ","), Secret: c.secret, Log: c.cfg.Log}
 }
 
+// targetURLs are where targets listen, with commas between.
+func (c *LocalCluster) targetURLs() string {
+	var urls []string
+	for i := range c.cfg.Targets {
+		if u := c.urls[targetID(i)]; u != "" {
+			urls = append(urls, u)
+		}
+	}
+	return strings.Join(urls, ",")
+}
+
 // StartProxy starts proxy i, also again after StopNode, and then at its old
 // address.
 func (c *LocalCluster) StartProxy(i int) error {
 	id := proxyID(i)
-	p, err := node.NewProxy(node.ProxyConfig{Config: c.nodeConfig(id), Dir: filepath.Join(c.cfg.Dir, id), Heartbeat: localHeartbeat})
+	p, err := node.NewProxy(node.ProxyConfig{Config: c.nodeConfig(id), Dir: filepath.Join(c.cfg.Dir, id),
+		Copies: c.targetURLs(), Heartbeat: localHeartbeat})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,9 @@ package cluster_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -293,4 +296,49 @@ func TestDecommission(t *testing.T) {
 	got, err := get(t, c, "b", held[0], nil)
 	require.NoError(t, err)
 	require.Equal(t, "hello", string(got))
+}
+
+// TestProxyWithoutItsData: the only proxy comes back without its log, and
+// learns from the targets what the cluster was.
+func TestProxyWithoutItsData(t *testing.T) {
+	var dir string
+	c := start(t, 1, 2, func(cfg *cluster.LocalConfig) { dir = cfg.Dir })
+	ctx := t.Context()
+	require.NoError(t, c.Client.CreateBucket(ctx, api.AIS("b")))
+	put(t, c, "b", "o", []byte("hello"))
+	_, err := c.Client.InitETL(ctx, spec("etl-md5", "md5", "hpush"))
+	require.NoError(t, err)
+	require.NoError(t, c.Client.CreateBucket(ctx, api.AIS("gone")))
+	require.NoError(t, c.Client.DestroyBucket(ctx, api.AIS("gone")))
+	before, err := c.Client.Map(ctx)
+	require.NoError(t, err)
+
+	require.NoError(t, c.StopNode("prx00001"))
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "prx00001")))
+	require.NoError(t, c.StartProxy(0))
+	require.Eventually(t, func() bool {
+		m, err := c.Client.Map(ctx)
+		return err == nil && m.Primary != nil && m.Version > before.Version
+	}, patience, 5*time.Millisecond)
+	after, err := c.Client.Map(ctx)
+	require.NoError(t, err)
+	require.Equal(t, before.UUID, after.UUID)
+	require.Len(t, after.Targets, 2)
+	buckets, err := c.Client.Buckets(ctx)
+	require.NoError(t, err)
+	require.Equal(t, []api.Bucket{api.AIS("b")}, buckets)
+	got, err := get(t, c, "b", "o", nil)
+	require.NoError(t, err)
+	require.Equal(t, "hello", string(got))
+	got, err = get(t, c, "b", "o", url.Values{api.QparamETLName: {"etl-md5"}})
+	require.NoError(t, err, "its ETL has not been stopped")
+	require.Len(t, got, 32)
+
+	// Everybody follows it again.
+	put(t, c, "b", "o", []byte("again"))
+	require.NoError(t, c.Client.CreateBucket(ctx, api.AIS("c")))
+	put(t, c, "c", "o", []byte("new"))
+	got, err = get(t, c, "c", "o", nil)
+	require.NoError(t, err)
+	require.Equal(t, "new", string(got))
 }

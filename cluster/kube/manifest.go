@@ -148,7 +148,8 @@ func (c *Config) nodePort(kind, name string) *corev1.Service {
 
 // proxies come one after the other: the first begins the cluster.
 func (c *Config) proxies() *appsv1.StatefulSet {
-	args := c.nodeArgs(api.TypeProxy)
+	// A proxy whose data went with its pod learns from the targets.
+	args := append(c.nodeArgs(api.TypeProxy), "--copies", fmt.Sprintf("http://%s.%s.svc:%d", setName(api.TypeTarget), c.Namespace, ports[api.TypeTarget]))
 	if c.Proxies > 1 {
 		args = append(args, "--join", c.proxyURLs(), "--begins", nodeName(api.TypeProxy, 0))
 	}

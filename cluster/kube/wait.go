@@ -181,6 +181,13 @@ func (c *Cluster) lastWords(ctx context.Context, p *corev1.Pod) string {
 	return "; its last words: " + oneLine(b.String())
 }
 
+// InsideURL is where clients in pods reach the first proxy of a namespace's
+// cluster.
+func InsideURL(namespace string) string {
+	c := Config{Namespace: namespace}
+	return c.url(api.TypeProxy, nodeName(api.TypeProxy, 0))
+}
+
 // Endpoint is where clients reach the first proxy: the address of a node of
 // Kubernetes, which need not be reachable from everywhere.
 func (c *Cluster) Endpoint(ctx context.Context) (string, error) {

@@ -34,6 +34,9 @@ type Config struct {
 	// Without it such a member waits until a leader adds it.
 	Bootstrap bool
 	Initial   *State // of a new cluster
+	// Copy gives what is left of the state of a cluster whose log is lost, which
+	// is then begun with; nil of none. It is asked when a group begins.
+	Copy func() *State
 	// Dial connects to another member; what is dialled there ends in its
 	// Accept.
 	Dial func(ctx context.Context, id string) (net.Conn, error)
@@ -120,6 +123,9 @@ func Open(cfg Config) (_ *Store, err error) {
 		return nil, err
 	}
 	if g.fresh && cfg.Bootstrap {
+		if cfg.Copy != nil {
+			g.initial = cmp.Or(cfg.Copy(), g.initial)
+		}
 		if err := g.raft.BootstrapCluster(raft.Configuration{Servers: []raft.Server{
 			{ID: raft.ServerID(cfg.ID), Address: raft.ServerAddress(cfg.ID)}}}).Error(); err != nil {
 			return nil, err

@@ -26,6 +26,7 @@ const (
 	pathState      = pathInternal + "state"
 	pathRaft       = pathInternal + "raft"
 	pathPing       = pathInternal + "ping"
+	pathCopy       = pathInternal + "copy"
 	pathLeave      = pathInternal + "leave"
 	pathList       = pathInternal + "list"
 	pathETLStart   = pathInternal + "etl/start"

@@ -25,6 +25,10 @@ type ProxyConfig struct {
 	Config
 	// Dir keeps the log of the metadata.
 	Dir string
+	// Copies is a URL whose host stands for all targets, in DNS, or several with
+	// commas between: a proxy that begins takes over the newest copy of the
+	// metadata that they have. "": it begins an empty cluster.
+	Copies string
 	// Heartbeat of the proxies' group; see meta.Config.
 	Heartbeat time.Duration
 }
@@ -36,6 +40,7 @@ type ProxyConfig struct {
 type Proxy struct {
 	*node
 	dir       string
+	copies    string
 	heartbeat time.Duration
 	jobs      jobList
 	// push lets one state go out at a time, so that targets see versions rise.
@@ -51,7 +56,7 @@ func NewProxy(cfg ProxyConfig) (*Proxy, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	return &Proxy{node: newNode(api.TypeProxy, cfg.Config, nil), dir: cfg.Dir, heartbeat: cfg.Heartbeat}, nil
+	return &Proxy{node: newNode(api.TypeProxy, cfg.Config, nil), dir: cfg.Dir, copies: cfg.Copies, heartbeat: cfg.Heartbeat}, nil
 }
 
 // Serve reads the stored metadata, answers on ln until ctx ends, and returns
@@ -59,7 +64,7 @@ func NewProxy(cfg ProxyConfig) (*Proxy, error) {
 func (p *Proxy) Serve(ctx context.Context, ln net.Listener) (err error) {
 	p.meta, err = meta.Open(meta.Config{ID: p.cfg.ID, Dir: p.dir, Bootstrap: p.cfg.Primary == "",
 		Initial: meta.New(randomID(9), time.Now().UTC().Format(time.DateTime)), Dial: p.dialMember,
-		Heartbeat: p.heartbeat, Log: p.log})
+		Copy: func() *meta.State { return p.newestCopy(ctx) }, Heartbeat: p.heartbeat, Log: p.log})
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}

@@ -133,6 +133,8 @@ func (t *Target) internal(ctx *fasthttp.RequestCtx, path string) error {
 		return handle(t.node, ctx, func(s *meta.State) (any, error) { return nil, t.replaceState(s) })
 	case pathPing:
 		return writeJSON(ctx, t.cfg.ID)
+	case pathCopy:
+		return writeJSON(ctx, t.state()) // of version 0 before it has joined
 	case pathLeave:
 		return handle(t.node, ctx, t.leave)
 	case pathList:
