@@ -263,14 +263,21 @@ func (s *clusterState) choose(ctx context.Context, e *env) (*chosen, error) {
 	if s.URL == "" {
 		return nil, fail(fmt.Errorf("cluster %s is not up: see etlbench status%s; remove it with: etlbench down%s", s.Name, nameFlag(s.Name), nameFlag(s.Name)))
 	}
-	client := api.NewClient(s.URL)
-	defer client.Close()
-	if err := client.Healthy(ctx); err != nil {
-		return nil, fail(fmt.Errorf("cluster %s at %s does not answer: %w: stop it with: etlbench down --name %s", s.Name, s.URL, err, s.Name))
-	}
 	if s.Kube != nil {
+		if err := s.chooseKube(ctx, e); err != nil {
+			return nil, fail(err)
+		}
 		return &chosen{urls: []string{s.URL}, kind: "running", sync: s.Sync, limits: &s.Limits, why: "cluster " + s.Name + " on Kubernetes", kube: s}, nil
+	}
+	if err := healthy(ctx, s.URL); err != nil {
+		return nil, fail(fmt.Errorf("cluster %s at %s does not answer: %w: stop it with: etlbench down --name %s", s.Name, s.URL, err, s.Name))
 	}
 	return &chosen{urls: []string{s.URL}, kind: "running", sync: s.Sync, data: s.Data, limits: &s.Limits, why: "cluster " + s.Name + " runs here",
 		nodes: s.nodes(e), control: s.Control}, nil
+}
+
+func healthy(ctx context.Context, url string) error {
+	client := api.NewClient(url)
+	defer client.Close()
+	return client.Healthy(ctx)
 }

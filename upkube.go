@@ -192,8 +192,7 @@ func (f *upFlags) deploy(ctx context.Context, e *env, k *kube.Cluster, cfg kube.
 		return err
 	}
 	if err := allReachable(ctx, k); err != nil {
-		fmt.Fprintf(e.err, "it cannot be reached from this machine: %v\n"+
-			"Clients are sent to the addresses of the Kubernetes nodes: run etlbench where those are reachable, such as in a pod.\n", err)
+		fmt.Fprintf(e.err, "it cannot be reached from this machine: %v\n%s\n", err, st.Kube.inside())
 		return nil
 	}
 	fmt.Fprintf(e.err, "next: etlbench run inline-by-comm; etlbench status%s shows where pods are; etlbench down%s removes it\n", nameFlag(f.name), nameFlag(f.name))
@@ -305,6 +304,9 @@ func statusKube(ctx context.Context, e *env, s *clusterState, output string) err
 	if err != nil {
 		return hint(err, "etlbench down"+nameFlag(s.Name))
 	}
+	if err := s.follow(ctx, e, k); err != nil {
+		return err
+	}
 	if output == "json" {
 		return printJSON(e, struct {
 			*clusterState
@@ -335,6 +337,46 @@ func statusKube(ctx context.Context, e *env, s *clusterState, output string) err
 	}
 	t.Render()
 	return nil
+}
+
+// chooseKube looks whether a cluster can be used from this machine.
+func (s *clusterState) chooseKube(ctx context.Context, e *env) error {
+	if healthy(ctx, s.URL) == nil {
+		return nil
+	}
+	k, err := openKube(s)
+	if err == nil {
+		err = s.follow(ctx, e, k)
+	}
+	if err == nil {
+		err = allReachable(ctx, k)
+	}
+	if err != nil {
+		return fmt.Errorf("cluster %s cannot be used from this machine: %w\n%s", s.Name, err, s.Kube.inside())
+	}
+	return nil
+}
+
+// folderOfPod gives a pod that kubectl runs a folder to write into.
+const folderOfPod = `--override-type=strategic --overrides='{"spec":{"volumes":[{"name":"tmp","emptyDir":{}}],"containers":[{"name":"client","volumeMounts":[{"name":"tmp","mountPath":"/tmp"}]}]}}'`
+
+// inside says how a cluster is used whose nodes this machine does not reach.
+func (k *kubeState) inside() string {
+	return fmt.Sprintf("Proxies send clients to the node ports of targets, and hpull:// to those of pods, which kubectl port-forward does not stand for.\n"+
+		"Where these cannot be reached, run etlbench in a pod:\n"+
+		"  kubectl run client -n %s --rm -i --restart=Never --image %s %s \\\n"+
+		"    -- run inline-by-comm --out /tmp/run --cluster %s", k.Namespace, k.Image, folderOfPod, kube.InsideURL(k.Namespace))
+}
+
+// follow notes where the first proxy is now: a pod that is replaced may come to
+// another node of Kubernetes.
+func (s *clusterState) follow(ctx context.Context, e *env, k *kube.Cluster) error {
+	url, err := k.Endpoint(ctx)
+	if err != nil || url == s.URL || s.URL == "" {
+		return err
+	}
+	s.URL = url
+	return s.save(e)
 }
 
 // kubeconfigPath is where the kubeconfig of a kind cluster is kept.
