@@ -30,6 +30,7 @@ import (
 	"github.com/etlbench/etlbench/cluster/api"
 	"github.com/etlbench/etlbench/cluster/kind"
 	"github.com/etlbench/etlbench/cluster/kube"
+	"github.com/etlbench/etlbench/reports"
 	"github.com/etlbench/etlbench/reports/results"
 )
 
@@ -101,6 +102,7 @@ func TestKind(t *testing.T) {
 
 	t.Run("second up", l.secondUp)
 	t.Run("run", l.run)
+	t.Run("scale", l.scale)
 	t.Run("fleet", l.fleet)
 	t.Run("lost loader", l.lostLoader)
 	t.Run("interrupted fleet", l.interruptedFleet)
@@ -139,7 +141,53 @@ func (l *kindLab) run(t *testing.T) {
 		require.Positive(t, r.Ops, r.Name)
 		require.Zero(t, r.Errors, r.Name)
 		require.EqualValues(t, 100, r.VerifiedPct, r.Name)
+		// Its nodes are containers of this machine.
+		used := map[string]int{}
+		for _, u := range r.Resources {
+			require.Positive(t, u.CPUSeconds, u.Component)
+			require.Positive(t, u.PeakBytes, u.Component)
+			used[u.Component] = u.Processes
+		}
+		require.GreaterOrEqual(t, used[results.ComponentTransformer], 2, "%v", used)
+		delete(used, results.ComponentTransformer) // io has a process for each object
+		require.Equal(t, map[string]int{results.ComponentClient: 1, results.ComponentProxy: 1, results.ComponentTarget: 2}, used)
 	}
+}
+
+// scale has a cluster for each step in a namespace of their own, with a limit
+// for each pod, and leaves nothing.
+func (l *kindLab) scale(t *testing.T) {
+	const ns = "grown"
+	dir := filepath.Join(t.TempDir(), "sweep")
+	scale := func(ns string) error {
+		_, err := etlbench(t, "scale", "scale-targets", "--over", "targets=1..2", "--repeats", "1", "--on", "kube", "--kubeconfig", l.state.Kube.Kubeconfig,
+			"--image", l.state.Kube.Image, "--namespace", ns, "--name", ns, "--out", dir, "--set", "target.cpu=40%", "--set", "dataset.objects=24",
+			"--set", "phases.warmup=300ms", "--set", "phases.measure=2s")
+		return err
+	}
+	require.ErrorContains(t, scale(l.state.Kube.Namespace), "has a cluster, which scale does not change")
+	if err := scale(ns); err != nil {
+		require.ErrorContains(t, err, "is not valid") // on a machine that others use, too
+	}
+	s, err := reports.ReadSweep(dir)
+	require.NoError(t, err)
+	require.Len(t, s.Points, 3)
+	for i, p := range s.Points {
+		want := results.Limits{CPUs: 0.4, PodCPUs: 0.2, Reserved: true}
+		if s.Plan.Steps[p.Step].Control {
+			want = results.Limits{}
+		}
+		require.Equal(t, want, p.Limits)
+		require.Equal(t, []int{1, 2, 2}[i], p.Targets)
+		if p.Valid {
+			require.Positive(t, p.MiBPerS.Estimate)
+			require.NotNil(t, p.Outside, "what client and proxy used is known")
+		}
+	}
+	_, err = l.pods.CoreV1().Namespaces().Get(t.Context(), ns, metav1.GetOptions{})
+	require.True(t, apierrors.IsNotFound(err), "%v", err)
+	_, err = etlbench(t, "status", "--name", ns)
+	require.ErrorContains(t, err, `no cluster "grown" runs here`)
 }
 
 // besides checks that an ETL has a pod on every target's node.

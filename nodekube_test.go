@@ -84,7 +84,7 @@ func TestLimits(t *testing.T) {
 	for on, want := range map[string]string{
 		onLocal: "0.5 CPUs, 1 MiB/s",
 		onKind:  "0.5 CPUs (0.25 of them its pod's), 1 MiB/s",
-		onKube:  "0.5 CPUs (0.25 of them its pod's), 1 MiB/s",
+		onKube:  "0.5 CPUs (0.25 of them its pod's) reserved, 1 MiB/s",
 	} {
 		f := upFlags{cpu: 50, link: 1 << 20, kubeFlags: kubeFlags{on: on}}
 		l := f.limits()

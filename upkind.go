@@ -163,11 +163,13 @@ func (f *upFlags) giveUpKind(ctx context.Context, e *env, c *kind.Cluster, st *c
 		fmt.Fprintln(e.err, "removing what did not come up …")
 		return removeKube(ctx, e, st)
 	}
-	dir := strings.TrimSuffix(st.Kube.Kubeconfig, ".kubeconfig") + "-logs"
-	err := c.CollectLogs(dir)
-	fmt.Fprintf(e.err, "kept: the kind cluster %s (KUBECONFIG=%s), its logs in %s; etlbench down%s removes it\n", st.Kube.Kind, st.Kube.Kubeconfig, dir, nameFlag(f.name))
+	err := c.CollectLogs(st.Kube.logs())
+	fmt.Fprintf(e.err, "kept: the kind cluster %s (KUBECONFIG=%s), its logs in %s; etlbench down%s removes both\n", st.Kube.Kind, st.Kube.Kubeconfig, st.Kube.logs(), nameFlag(f.name))
 	return err
 }
+
+// logs is the folder of what the nodes of a kind cluster have said.
+func (k *kubeState) logs() string { return strings.TrimSuffix(k.Kubeconfig, ".kubeconfig") + "-logs" }
 
 // removeKind removes the kind cluster, if it is still there.
 func removeKind(k *kubeState) error {

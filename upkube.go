@@ -169,7 +169,11 @@ func (f *upFlags) onKube(ctx context.Context, e *env) error {
 	if err := st.save(e); err != nil {
 		return err
 	}
-	if err = f.deploy(ctx, e, k, cfg, st); err == nil || f.keep || !fresh {
+	if err = f.deploy(ctx, e, k, cfg, st); err == nil || !fresh {
+		return err
+	}
+	if f.keep {
+		fmt.Fprintf(e.err, "kept: namespace %s; kubectl logs -n %s NODE tells what its nodes have said; etlbench down%s removes it\n", f.namespace, f.namespace, nameFlag(f.name))
 		return err
 	}
 	fmt.Fprintln(e.err, "removing what did not come up …")
@@ -282,7 +286,7 @@ func removeKube(ctx context.Context, e *env, s *clusterState) error {
 		if err := os.Remove(s.Kube.Kubeconfig); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
-		return s.remove(e)
+		return errors.Join(os.RemoveAll(s.Kube.logs()), s.remove(e))
 	}
 	k, err := openKube(s)
 	if err == nil {

@@ -369,6 +369,7 @@ func (s *Sweep) compare(p *SweepPoint) {
 		p.NotComparable = "control without limits"
 	case !p.Valid:
 		p.NotComparable = "too few of its repeats are valid"
+	case p.SumCPUs > 0 && p.Outside == nil && p.Limits.Reserved: // they are on other machines, which had them free
 	case p.SumCPUs > 0 && p.Outside == nil:
 		p.NotComparable = "nobody can tell what client and proxies used of the machine's CPUs"
 	case p.SumCPUs > 0 && p.SumCPUs > machine-*p.Outside:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -155,6 +156,24 @@ func TestSweepKeepsOut(t *testing.T) {
 	require.Empty(t, s.Points[2].NotComparable)
 	require.Contains(t, s.Points[3].NotComparable, "nobody can tell")
 	require.Contains(t, s.Points[4].NotComparable, "of the machine's 8 were used")
+
+	// Of other machines, those that were kept free do.
+	s, err = reports.ReadSweep(madeSweep(t, []int{1, 2, 8}, func(n int, control bool, repeat int, p *runtest.Plan) {
+		change := p.Change
+		p.Change = func(sum *results.Summary) {
+			change(sum)
+			if n < 8 {
+				sum.Rows[0].Resources = slices.DeleteFunc(sum.Rows[0].Resources, func(r results.Resource) bool { return r.Component == results.ComponentTarget })
+			}
+			if !control {
+				sum.Cluster.Limits = &results.Limits{CPUs: 6, PodCPUs: 3, Reserved: n > 1}
+			}
+		}
+	}))
+	require.NoError(t, err)
+	require.Equal(t, "nobody can tell what client and proxies used of the machine's CPUs", s.Points[0].NotComparable)
+	require.Empty(t, s.Points[1].NotComparable)
+	require.Contains(t, s.Points[2].NotComparable, "limits of 48.0 CPUs in all, and the machine has 8", "they are on this one")
 
 	s, err = reports.ReadSweep(madeSweep(t, []int{2, 3}, nil))
 	require.NoError(t, err)

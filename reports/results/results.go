@@ -254,7 +254,7 @@ type Limits struct {
 	// PodCPUs are those of CPUs that each of its pods has for itself, as on
 	// Kubernetes; 0: they are shared.
 	PodCPUs float64 `json:"pod_cpus,omitempty"`
-	// Reserved tells that Kubernetes keeps CPUs free for each target.
+	// Reserved tells that Kubernetes kept CPUs free for each target.
 	Reserved bool `json:"reserved,omitempty"`
 }
 
@@ -266,6 +266,9 @@ func (l Limits) String() string {
 		cpus := fmt.Sprintf("%.4g CPUs", l.CPUs)
 		if l.PodCPUs > 0 {
 			cpus += fmt.Sprintf(" (%.4g of them its pod's)", l.PodCPUs)
+		}
+		if l.Reserved {
+			cpus += " reserved"
 		}
 		parts = append(parts, cpus)
 	}
