@@ -304,7 +304,7 @@ func (f *runFlags) load(ctx context.Context, e *env, where *chosen, dir string, 
 	}
 	defer w.Close()
 	c.Proxies, c.Kind, c.Sync, c.Limits, c.Processes = where.urls, where.kind, where.sync, where.limits, where.processes(ctx)
-	c.Loopback = where.nodes != nil
+	c.Loopback, c.AskNodes = where.nodes != nil, where.kube != nil && c.Processes == nil
 	c.EndpointProcesses = endpointProcesses()
 	c.Results, c.Inject = w, (&injector{where, c.Scenario.Seed}).inject
 	if c.Calibration == nil && c.Fleet == nil { // agents' machines are others

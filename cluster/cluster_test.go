@@ -972,3 +972,19 @@ func TestWhatElseClientsAsk(t *testing.T) {
 	}
 	http.DefaultClient.CloseIdleConnections()
 }
+
+// TestNodeUse: every node tells what it has used.
+func TestNodeUse(t *testing.T) {
+	c := start(t, 1, 1)
+	m, err := c.Client.Map(t.Context())
+	require.NoError(t, err)
+	for _, n := range []*api.NodeInfo{m.Proxies["prx00001"], m.Targets["tgt00001"]} {
+		client := api.NewClient(n.PubNet.URL)
+		defer client.Close()
+		u, err := client.NodeUse(t.Context())
+		require.NoError(t, err)
+		require.Positive(t, u.CPU)
+		require.Less(t, u.CPU, 3600.0, "seconds")
+		require.Greater(t, u.Resident, int64(1<<20))
+	}
+}

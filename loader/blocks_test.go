@@ -419,6 +419,7 @@ func TestStragglers(t *testing.T) {
 func TestResourcesOfProcesses(t *testing.T) {
 	h := newHarness(t, some(8))
 	h.Scenario.Collect.Cgroups = []string{"client", "target"}
+	h.Loopback = true
 	asked := map[string]bool{}
 	h.Processes = func(etl string) map[string][]int {
 		asked[etl] = true
@@ -441,6 +442,32 @@ func TestResourcesOfProcesses(t *testing.T) {
 	require.NotNil(t, g.HiccupP99Ms)
 	require.Positive(t, g.InFlightMax)
 	require.Positive(t, g.Connections)
+}
+
+// TestResourcesOfNodes: nodes elsewhere are asked; those of a component of
+// which one does not tell are left out.
+func TestResourcesOfNodes(t *testing.T) {
+	for _, silent := range []bool{false, true} {
+		h := newHarness(t, some(8))
+		h.Scenario.Collect.Cgroups = []string{"client", "proxy", "target", "transformer"}
+		h.AskNodes, h.silent = true, silent
+		s, _ := h.run()
+		got := map[string]results.Resource{}
+		for _, res := range s.Rows[0].Resources {
+			got[res.Component] = res
+		}
+		require.Len(t, got, map[bool]int{false: 3, true: 2}[silent])
+		require.Equal(t, 1, got[results.ComponentProxy].Processes)
+		require.Positive(t, got[results.ComponentProxy].CPUSeconds)
+		require.Less(t, got[results.ComponentProxy].CPUSeconds, 1.0, "what was used before does not count")
+		require.EqualValues(t, 8<<20, got[results.ComponentProxy].PeakBytes)
+		if !silent {
+			require.Equal(t, 2, got[results.ComponentTarget].Processes)
+			require.Positive(t, got[results.ComponentTarget].CPUSeconds)
+			require.EqualValues(t, 2*8<<20, got[results.ComponentTarget].PeakBytes)
+		}
+		require.Nil(t, s.Rows[0].MovedBytes, "it does not go over this machine's loopback")
+	}
 }
 
 // TestPhasesAddUpToTheServiceTime: what the client sees, and what servers tell

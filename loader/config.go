@@ -85,6 +85,10 @@ type Config struct {
 	// recorded.
 	Processes func(etl string) map[string][]int
 
+	// AskNodes has proxies and targets asked what they have used, in place of
+	// Processes: they run on other machines.
+	AskNodes bool
+
 	// Loopback tells that all that the cluster moves goes over this machine's
 	// loopback interface, where it is counted.
 	Loopback bool

@@ -62,6 +62,8 @@ type fakeAIS struct {
 	// holdJob keeps jobs running until it is closed.
 	holdJob chan struct{}
 	noSums  bool         // PUTs answered without a checksum
+	silent  bool         // targets do not tell what they use
+	asked   atomic.Int64 // how often nodes were asked what they use
 	refused atomic.Int64 // requests for ETLs that do not run
 
 	mu      sync.Mutex // guards the rest
@@ -151,6 +153,8 @@ func (f *fakeAIS) serveProxy(w http.ResponseWriter, r *http.Request) {
 	switch p := r.URL.Path; {
 	case strings.HasPrefix(p, api.PathObjects+"/"):
 		f.redirect(w, r)
+	case p == api.PathDaemon && r.URL.Query().Get(api.QparamWhat) == "node_status":
+		f.serveUse(w)
 	case p == api.PathDaemon:
 		reply(w, f.cmap)
 	case strings.HasPrefix(p, api.PathBuckets+"/"):
@@ -162,6 +166,12 @@ func (f *fakeAIS) serveProxy(w http.ResponseWriter, r *http.Request) {
 	default:
 		fail(w, http.StatusBadRequest, "what is "+p)
 	}
+}
+
+// serveUse tells of a node that takes 10 ms more with each question.
+func (f *fakeAIS) serveUse(w http.ResponseWriter) {
+	n := f.asked.Add(1)
+	_, _ = fmt.Fprintf(w, `{"sys_info":{"proc":{"CPU":{"Total":%d},"Mem":{"Resident":%d}}}}`, 1000+10*n, 8<<20)
 }
 
 // object splits an object's path.
@@ -219,6 +229,14 @@ func (f *fakeAIS) redirect(w http.ResponseWriter, r *http.Request) {
 func (f *fakeAIS) serveTarget(w http.ResponseWriter, r *http.Request) {
 	b, name := object(r)
 	q := r.URL.Query()
+	if r.URL.Path == api.PathDaemon {
+		if f.silent {
+			fail(w, http.StatusBadRequest, "what is that")
+		} else {
+			f.serveUse(w)
+		}
+		return
+	}
 	if q.Get(api.QparamProxyID) == "" && !f.direct {
 		fail(w, http.StatusBadRequest, "expected to be redirected")
 		return

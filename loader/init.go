@@ -34,7 +34,7 @@ func (r *run) coldStart(ctx context.Context, a *arm, block int) (*outcomes, erro
 	d := &deployment{key: a.key()}
 	defer r.undeploy(ctx, d)
 	a.etl = nil
-	began, before := time.Now(), consumed(r.processes(a))
+	began, before := time.Now(), r.consumed(a)
 	bytes, local := moved()
 	r.event(results.EventPhase, a, block, results.PhaseMeasure)
 	defer r.event(results.EventPhase, a, block, "")
@@ -44,7 +44,7 @@ func (r *run) coldStart(ctx context.Context, a *arm, block int) (*outcomes, erro
 	c.called, a.etl = time.Since(began), d
 	r.get(a, c)
 	out := &outcomes{arm: a, block: block, fresh: true, started: began, window: c.took(), errs: &errorLog{}}
-	out.usage.resources = between(before, consumed(r.processes(a)))
+	out.usage.resources = between(before, r.consumed(a))
 	if now, ok := moved(); ok && local && r.Loopback {
 		delta := now - bytes
 		out.usage.moved = &delta

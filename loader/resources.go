@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -73,6 +74,23 @@ func forgetPeaks(pids map[string][]int) bool {
 		}
 	}
 	return all
+}
+
+// consumed is what each component of an arm has used so far.
+func (r *run) consumed(a *arm) map[string]consumption {
+	all := consumed(r.processes(a))
+	if r.nodeUse != nil && !a.beside() {
+		maps.Copy(all, r.nodeUse.consumed())
+	}
+	return all
+}
+
+// forgetPeaks has peak memory be that from now on; false where it is not.
+func (r *run) forgetPeaks(a *arm) bool {
+	if r.nodeUse != nil && !a.beside() {
+		r.nodeUse.forgetPeaks()
+	}
+	return forgetPeaks(r.processes(a))
 }
 
 // processes are those whose resources are recorded, by component.

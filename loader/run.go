@@ -52,6 +52,7 @@ type run struct {
 	deployed int                          // how many ETLs were made so far
 	classes  map[scenarios.Bytes][]object // of arms.size
 	cgroup   *cgroup                      // of this process; nil when nothing tells
+	nodeUse  *nodeUse                     // of AskNodes; else nil
 
 	connections atomic.Int64  // of all drivers
 	inlineTime  time.Duration // of an inline arm in a block
@@ -89,6 +90,10 @@ func Run(ctx context.Context, c Config) (*results.Summary, error) {
 	}
 	prepared := err == nil
 	if prepared {
+		if c.AskNodes {
+			r.nodeUse = newNodeUse(r.cmap, c.Scenario.Collect.Cgroups, r.log.Warn)
+			defer r.nodeUse.close()
+		}
 		err = r.measure(ctx)
 	}
 	if cause := ctx.Err(); cause != nil && !errors.Is(err, cause) {

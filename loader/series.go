@@ -14,7 +14,7 @@ func (w *watch) series() {
 	every := time.Duration(w.Scenario.Collect.Interval)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	at, before, gen := time.Now(), consumed(w.processes(w.arm)), readGenerator(w.cgroup)
+	at, before, gen := time.Now(), w.consumed(w.arm), readGenerator(w.cgroup)
 	for ended := false; !ended; {
 		select {
 		case <-tick.C:
@@ -25,7 +25,7 @@ func (w *watch) series() {
 		if ended && now.Sub(at) < every/2 {
 			return
 		}
-		after, genNow := consumed(w.processes(w.arm)), readGenerator(w.cgroup)
+		after, genNow := w.consumed(w.arm), readGenerator(w.cgroup)
 		use := used(at, now, before, after)
 		for i := range use {
 			use[i].Arm, use[i].Block = w.arm.Name, w.block

@@ -55,15 +55,15 @@ func (w *watch) stop() usage {
 
 func (w *watch) look() {
 	defer close(w.done)
-	forgotten := forgetPeaks(w.processes(w.arm))
-	before, start := consumed(w.processes(w.arm)), readGenerator(w.cgroup)
+	forgotten := w.forgetPeaks(w.arm)
+	before, start := w.consumed(w.arm), readGenerator(w.cgroup)
 	bytes, local := moved()
 	var wg sync.WaitGroup
 	wg.Go(w.series)
 	defer wg.Wait()
 	h := w.hiccups()
 	end := readGenerator(w.cgroup)
-	after := consumed(w.processes(w.arm))
+	after := w.consumed(w.arm)
 	for component, c := range before {
 		c.lasting = !forgotten
 		before[component] = c

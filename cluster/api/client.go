@@ -204,6 +204,36 @@ func (c *Client) Node(ctx context.Context) (*NodeInfo, error) {
 	return n, c.call(ctx, request{method: http.MethodGet, path: PathDaemon, query: url.Values{QparamWhat: {"snode"}}}, n)
 }
 
+// NodeUse is what a node's process has used.
+type NodeUse struct {
+	CPU      float64 // seconds, since it began
+	Resident int64   // bytes, at the moment
+}
+
+// NodeUse asks a node what it has used.
+func (c *Client) NodeUse(ctx context.Context) (u NodeUse, err error) {
+	var status struct {
+		Sys struct {
+			Proc *struct {
+				CPU struct {
+					Total float64 // ms
+				}
+				Mem struct {
+					Resident int64
+				}
+			} `json:"proc"`
+		} `json:"sys_info"`
+	}
+	err = c.call(ctx, request{method: http.MethodGet, path: PathDaemon, query: url.Values{QparamWhat: {"node_status"}}}, &status)
+	if err == nil && status.Sys.Proc == nil {
+		err = fmt.Errorf("%s says nothing of its process", c.URL())
+	}
+	if err == nil {
+		u = NodeUse{CPU: status.Sys.Proc.CPU.Total / 1e3, Resident: status.Sys.Proc.Mem.Resident}
+	}
+	return u, err
+}
+
 // CreateBucket fails with ErrExists when the bucket is there.
 func (c *Client) CreateBucket(ctx context.Context, b Bucket) error {
 	return c.call(ctx, request{method: http.MethodPost, path: bucketPath(b), query: provider(b),
