@@ -37,7 +37,9 @@ func withProgram(run func() int) (int, error) {
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
-	if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "etlbench"), ".").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "etlbench"), ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does: it becomes an image
+	if out, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("go build: %w: %s", err, out)
 	}
 	if err := os.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH")); err != nil {

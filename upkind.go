@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,7 +86,7 @@ func (f *upFlags) makeKind(ctx context.Context, e *env, st *clusterState, img *k
 	defer os.RemoveAll(dir)
 	var (
 		c        *kind.Cluster
-		archives []string
+		archives map[string]string
 	)
 	var both errgroup.Group
 	both.Go(func() (err error) {
@@ -101,7 +103,7 @@ func (f *upFlags) makeKind(ctx context.Context, e *env, st *clusterState, img *k
 	if err := both.Wait(); err != nil {
 		return c, err
 	}
-	fmt.Fprintf(e.err, "it is there after %s; loading %s\n", time.Since(from).Round(100*time.Millisecond), strings.Join(append([]string{img.Name}, f.pythons.images()...), ", "))
+	fmt.Fprintf(e.err, "it is there after %s; loading %s\n", time.Since(from).Round(100*time.Millisecond), strings.Join(append([]string{img.Name}, slices.Sorted(maps.Keys(archives))...), ", "))
 	var loads errgroup.Group
 	loads.Go(func() error {
 		k, err := kubeOf(c, st)
@@ -121,8 +123,9 @@ func (f *upFlags) makeKind(ctx context.Context, e *env, st *clusterState, img *k
 }
 
 // savePythons saves those chosen images of Python that the engine of this
-// machine has. The nodes pull others.
-func (f *upFlags) savePythons(ctx context.Context, engine, dir string) (files []string, err error) {
+// machine has, and gives the files by image. The nodes pull others.
+func (f *upFlags) savePythons(ctx context.Context, engine, dir string) (map[string]string, error) {
+	files := map[string]string{}
 	for i, image := range f.pythons.images() {
 		file := filepath.Join(dir, fmt.Sprintf("python-%d.tar", i))
 		ok, err := kind.Archive(ctx, engine, image, file)
@@ -130,7 +133,7 @@ func (f *upFlags) savePythons(ctx context.Context, engine, dir string) (files []
 			return nil, err
 		}
 		if ok {
-			files = append(files, file)
+			files[image] = file
 		}
 	}
 	return files, nil
