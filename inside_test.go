@@ -30,3 +30,22 @@ func TestChooseUnreachable(t *testing.T) {
 	require.Equal(t, exitRuntime, exit.code)
 	require.ErrorContains(t, err, "cluster c cannot be used from this machine")
 }
+
+// TestSweepIsNotChosen: the cluster of a sweep is nobody else's.
+func TestSweepIsNotChosen(t *testing.T) {
+	state := t.TempDir()
+	e := &env{lookup: func(name string) (string, bool) {
+		if name != "XDG_STATE_HOME" {
+			return "", false
+		}
+		return state, true
+	}}
+	s := &clusterState{Name: "scale", URL: "http://127.0.0.1:1", Kube: &kubeState{Namespace: "n"}, Sweep: true}
+	require.NoError(t, s.save(e))
+	where, err := chooseCluster(t.Context(), e, "", nil)
+	require.NoError(t, err)
+	require.Nil(t, where)
+	_, err = chooseKube(t.Context(), e, onKube, "")
+	require.ErrorContains(t, err, "no cluster on Kubernetes was started from here")
+	require.ErrorContains(t, (&upFlags{name: "scale"}).checkFree(e), "cluster scale runs already")
+}

@@ -115,7 +115,7 @@ func chooseKube(ctx context.Context, e *env, on, url string) (*chosen, error) {
 		return nil, fail(err)
 	}
 	list = slices.DeleteFunc(list, func(s *clusterState) bool {
-		return s.Kube == nil || on == onKind && s.Kube.Kind == "" || url != "" && strings.TrimSuffix(url, "/") != s.URL
+		return s.Kube == nil || s.Sweep || on == onKind && s.Kube.Kind == "" || url != "" && strings.TrimSuffix(url, "/") != s.URL
 	})
 	if len(list) == 0 {
 		at := ""

@@ -20,7 +20,7 @@ type ground struct {
 // remove removes what was made.
 func (f *scaleFlags) ground(ctx context.Context, e *env, steps []step) (_ *ground, remove func(), err error) {
 	g := &ground{up: f.up}
-	g.up.sync, g.up.proxies, g.up.targets = f.sync, 1, 1
+	g.up.sync, g.up.proxies, g.up.targets, g.up.sweep = f.sync, 1, 1, true
 	for _, s := range steps {
 		g.up.targets = max(g.up.targets, s.scenario.Target.Targets)
 	}

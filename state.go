@@ -35,6 +35,8 @@ type clusterState struct {
 	Limits  results.Limits         `json:"target_limits"`
 	Kube    *kubeState             `json:"kube,omitempty"`         // nil of processes of this machine
 	Control string                 `json:"link_control,omitempty"` // folder of link.Control
+	// Sweep is a cluster of a sweep, which other commands do not choose.
+	Sweep bool `json:"sweep,omitempty"`
 }
 
 // stateDir is where state files and throw-away data live: $XDG_STATE_HOME, or
@@ -236,6 +238,7 @@ func chooseCluster(ctx context.Context, e *env, flag string, scenario []string) 
 		return &chosen{urls: scenario, kind: "external", why: "the scenario's target.proxies"}, nil
 	}
 	list, err := loadStates(e)
+	list = slices.DeleteFunc(list, func(s *clusterState) bool { return s.Sweep })
 	if err != nil || len(list) == 0 {
 		return nil, fail(err)
 	}

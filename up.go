@@ -28,6 +28,7 @@ type upFlags struct {
 	runtimes                         runtimesFlag
 	proxies, targets                 int
 	detach, faults                   bool
+	sweep                            bool // for a sweep alone
 	cpu                              scenarios.Percent
 	link                             scenarios.Bandwidth
 	kubeFlags

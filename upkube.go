@@ -130,7 +130,7 @@ func (f *upFlags) kubeConfig(namespace, image string) kube.Config {
 }
 
 func (f *upFlags) kubeState(k *kubeState) *clusterState {
-	return &clusterState{Name: f.name, Started: time.Now(), Sync: f.sync, Limits: f.limits(), Kube: k}
+	return &clusterState{Name: f.name, Started: time.Now(), Sync: f.sync, Limits: f.limits(), Kube: k, Sweep: f.sweep}
 }
 
 // onKube puts the cluster onto a Kubernetes that is there, or makes the one
