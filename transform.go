@@ -8,8 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"strconv"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
