@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -438,17 +439,86 @@ func TestCommand(t *testing.T) {
 		{"not there", []string{"/nonexistent/prog"}, "", "no such file"},
 		{"does not read", []string{"true"}, "", ""},
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
+	env := []string{"PATH=/nowhere", "PATH=/usr/bin:/bin"} // of two the last counts
+	for _, ahead := range []int{0, 2} {
+		for _, tt := range tests {
+			t.Run(fmt.Sprintf("%s, %d ahead", tt.name, ahead), func(t *testing.T) {
+				f, stop := comm.Command(tt.argv, env, io.Discard), func() {}
+				if ahead > 0 {
+					f, stop = comm.Ahead(ahead, tt.argv, env, io.Discard)
+				}
+				defer stop()
+				for i := range 2 * (ahead + 1) {
+					var out bytes.Buffer
+					size := int64(i%2*6 - 1) // unknown or right
+					err := f(t.Context(), &out, strings.NewReader("hello"), comm.Info{Size: size})
+					if tt.err != "" {
+						require.ErrorContains(t, err, tt.err)
+						continue
+					}
+					require.NoError(t, err)
+					require.Equal(t, tt.want, out.String())
+				}
+			})
+		}
+	}
+}
+
+func TestCommandStreams(t *testing.T) {
+	body := strings.Repeat("0123456789abcdef", 1<<16)
+	f := comm.Command([]string{"cat"}, nil, io.Discard)
+	for _, size := range []int{0, 1, 64<<10 - 1, 64 << 10, 64<<10 + 1, len(body)} {
+		for _, said := range []int64{int64(size), -1, 0} { // 0 is wrong, and does no harm
 			var out bytes.Buffer
-			err := comm.Command(tt.argv, []string{"PATH=/usr/bin:/bin"}, io.Discard)(t.Context(), &out, strings.NewReader("hello"), comm.Info{})
-			if tt.err != "" {
-				require.ErrorContains(t, err, tt.err)
-				return
-			}
-			require.NoError(t, err)
-			require.Equal(t, tt.want, out.String())
-		})
+			require.NoError(t, f(t.Context(), &out, strings.NewReader(body[:size]), comm.Info{Size: said}))
+			require.True(t, out.String() == body[:size], "%d bytes", size)
+		}
+	}
+	broken := errors.New("broken")
+	for _, size := range []int64{5, 1 << 20, -1} {
+		src := io.MultiReader(strings.NewReader("x"), iotest.ErrReader(broken))
+		require.ErrorIs(t, f(t.Context(), io.Discard, src, comm.Info{Size: size}), broken)
+	}
+}
+
+// TestCommandThatDoesNotEnd: neither a program that hangs nor one that leaves a
+// child behind keeps its object.
+func TestCommandThatDoesNotEnd(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	err := comm.Command([]string{"sleep", "3600"}, nil, io.Discard)(ctx, io.Discard, strings.NewReader(""), comm.Info{})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+
+	var out bytes.Buffer
+	f := comm.Command([]string{"sh", "-c", "sleep 5 & echo done"}, nil, io.Discard)
+	require.ErrorContains(t, f(t.Context(), &out, strings.NewReader(""), comm.Info{}), "left its output open")
+	require.Equal(t, "done\n", out.String())
+}
+
+// TestAheadServesOneObject: a program that was started before its object came
+// is gone after it.
+func TestAheadServesOneObject(t *testing.T) {
+	f, stop := comm.Ahead(2, []string{"sh", "-c", "echo $$; cat"}, nil, io.Discard)
+	defer stop()
+	seen := map[string]bool{}
+	for range 8 {
+		var out bytes.Buffer
+		require.NoError(t, f(t.Context(), &out, strings.NewReader("x"), comm.Info{Size: 1}))
+		pid, rest, _ := strings.Cut(out.String(), "\n")
+		require.Equal(t, "x", rest)
+		require.False(t, seen[pid], pid)
+		seen[pid] = true
+	}
+}
+
+func BenchmarkCommand(b *testing.B) {
+	body := bytes.Repeat([]byte("x"), 4096)
+	f := comm.Command([]string{"cat"}, nil, io.Discard)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := f(b.Context(), io.Discard, bytes.NewReader(body), comm.Info{Size: int64(len(body))}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
