@@ -34,8 +34,23 @@ type transformFlags struct {
 	web     string
 	// of --python
 	requirements, environments string
-	host                       *python.Host // unless --io
+	host                       pythonHost
 }
+
+// pythonHost keeps interpreters: a python.Host or a python.IO.
+type pythonHost interface {
+	Transform(ctx context.Context, dst io.Writer, src io.Reader, o comm.Info) error
+	Done() <-chan struct{}
+	Err() error
+	Close() error
+}
+
+// envAhead is how many processes of a command are started before there is an
+// object: see README.
+const envAhead = "ETLBENCH_AHEAD"
+
+// maxAhead bounds it: each is a process that waits.
+const maxAhead = 256
 
 func transformCmd(e *env) *cobra.Command {
 	var f transformFlags
@@ -139,7 +154,7 @@ func (f *transformFlags) transform(ctx context.Context, e *env, args []string) (
 	done = func() {}
 	switch {
 	case f.command:
-		return comm.Command(args, objectEnv(), e.err), done, nil
+		return commandTransform(e, args)
 	case len(args) > 2 || len(args) > 1 && f.python != "":
 		return nil, nil, fmt.Errorf("unexpected %q: a name and its parameter are all it takes", args[len(args)-1])
 	case f.requirements != "" && f.python == "":
@@ -152,6 +167,20 @@ func (f *transformFlags) transform(ctx context.Context, e *env, args []string) (
 	if !ok {
 		return nil, nil, fmt.Errorf("unknown transform %q: have %s", name, strings.Join(transformers.Names(), ", "))
 	}
+	return t, done, nil
+}
+
+// commandTransform runs a command for each object.
+func commandTransform(e *env, argv []string) (t comm.Transform, done func(), err error) {
+	text := e.get(envAhead)
+	if text == "" {
+		return comm.Command(argv, objectEnv(), e.err), func() {}, nil
+	}
+	count, err := strconv.Atoi(text)
+	if err != nil || count < 0 || count > maxAhead {
+		return nil, nil, fail(fmt.Errorf("%s=%s: must be a number of processes, 0 to %d", envAhead, text, maxAhead))
+	}
+	t, done = comm.Ahead(count, argv, objectEnv(), e.err)
 	return t, done, nil
 }
 
@@ -187,22 +216,27 @@ func (f *transformFlags) code(ctx context.Context, e *env, code string) (t comm.
 			return nil, nil, fail(err)
 		}
 	}
-	if f.io {
-		t, err = f.pythonIO(ctx, e, code, vars)
-	} else {
-		f.host, err = python.New(ctx, python.Config{Python: f.python, Code: code, Functions: functions(e), Env: vars, Stderr: e.err})
-		t = f.host.Transform
-	}
-	if err != nil {
+	cfg := python.Config{Python: f.python, Code: code, Functions: functions(e), Env: vars, Stderr: e.err}
+	if f.host, err = startPython(ctx, cfg, f.io); err != nil {
 		packages()
 		return nil, nil, codeError(err)
 	}
-	return t, func() {
-		if f.host != nil {
-			f.host.Close()
-		}
+	return f.host.Transform, func() {
+		f.host.Close()
 		packages()
 	}, nil
+}
+
+// startPython starts what runs the code. With io it is checked before: a
+// mistake in it would else show only at the first object.
+func startPython(ctx context.Context, cfg python.Config, io bool) (pythonHost, error) {
+	if !io {
+		return python.New(ctx, cfg)
+	}
+	if err := python.Check(ctx, cfg.Python, cfg.Code, cfg.Functions, true); err != nil {
+		return nil, err
+	}
+	return python.NewIO(ctx, cfg)
 }
 
 // install installs what the code requires. It returns the environment variables
@@ -239,19 +273,6 @@ func pipEnv() (env []string, err error) {
 		return os.Environ(), nil
 	}
 	return append(env, own...), err // of two the last counts
-}
-
-// pythonIO checks the code before it serves it: with a process an object, a
-// mistake in it would else show only at the first object.
-func (f *transformFlags) pythonIO(ctx context.Context, e *env, code string, vars []string) (comm.Transform, error) {
-	if err := python.Check(ctx, f.python, code, functions(e), true); err != nil {
-		return nil, err
-	}
-	argv, err := python.IOCommand(f.python, code, functions(e))
-	if err != nil {
-		return nil, err
-	}
-	return comm.Command(argv, vars, e.err), nil
 }
 
 // objectEnv is the environment of programs that a transformer runs. They are

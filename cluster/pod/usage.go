@@ -42,22 +42,37 @@ func (m *meter) cores(seconds float64) float64 {
 	return used / passed
 }
 
-// Usage adds up the processes of the pod's group, and what they have waited
-// for.
+// Usage adds up the processes of the pod's group and those that descend from
+// it, and what they have waited for.
 func (p *processPod) Usage(context.Context) (u Usage, err error) {
 	procs, err := procfs.AllProcs()
 	if err != nil {
 		return u, fmt.Errorf("usage of %s: %w", p.Info().Name, err)
 	}
-	seconds := 0.0
+	stats := map[int]procfs.ProcStat{}
 	for _, proc := range procs {
-		s, err := proc.Stat()
-		if err != nil || s.PGRP != p.proc.PID() {
-			continue // of another group, or gone meanwhile
+		if s, err := proc.Stat(); err == nil { // else it has gone meanwhile
+			stats[proc.PID] = s
+		}
+	}
+	seconds := 0.0
+	for _, s := range stats {
+		if !belongs(stats, s, p.proc.PID()) {
+			continue
 		}
 		seconds += float64(s.UTime+s.STime+uint(max(0, s.CUTime+s.CSTime))) / ticks
 		u.Memory += int64(s.ResidentMemory())
 	}
 	u.CPU = p.meter.cores(seconds)
 	return u, nil
+}
+
+// belongs tells whether a process or one that it descends from is in a group.
+func belongs(stats map[int]procfs.ProcStat, s procfs.ProcStat, group int) bool {
+	for known := true; known; s, known = stats[s.PPID] {
+		if s.PGRP == group {
+			return true
+		}
+	}
+	return false
 }

@@ -21,8 +21,16 @@ var (
 	workerScript string
 	//go:embed io.py
 	ioScript string
+	//go:embed fork.py
+	forkScript string
 	//go:embed check.py
 	checkScript string
+)
+
+// What the scripts of io:// end in: they share io.py.
+const (
+	runMain  = "\nsys.exit(main(*sys.argv[1:]))\n"
+	runServe = "\nsys.exit(serve(*sys.argv[1:]))\n"
 )
 
 //go:embed samples/*.py
@@ -116,7 +124,7 @@ func IOCommand(python, code string, f Functions) (argv []string, err error) {
 	if python == "" || code == "" {
 		return nil, errors.New("python: io command needs an interpreter and the path of the code")
 	}
-	return append([]string{python, "-S", "-c", callScript + ioScript, code}, f.argv()...), nil
+	return append([]string{python, "-S", "-c", callScript + ioScript + runMain, code}, f.argv()...), nil
 }
 
 // Check compiles the module in the file code and looks for its functions

@@ -15,42 +15,46 @@ import (
 	"github.com/etlbench/etlbench/transformers/python"
 )
 
+const selfDriven = "import sys\ndef transform():\n  sys.stdout.buffer.write(sys.stdin.buffer.read().upper())\n"
+
+// ioCases are modules that transform "abc" under io://.
+var ioCases = []struct {
+	name, code string
+	f          python.Functions
+	want       string
+	wantExit   int
+	wantStderr string // its end
+}{
+	{name: "no parameters", code: selfDriven, want: "ABC"},
+	{name: "calls itself", code: selfDriven + "transform()\n", want: "ABC"},
+	{name: "calls itself under main", code: selfDriven + "if __name__ == '__main__':\n  transform()\n", want: "ABC"},
+	{name: "calls itself through another function", code: selfDriven + "def main():\n  transform()\nif __name__ == '__main__':\n  main()\n", want: "ABC"},
+	{name: "is called by a function that is not called", code: selfDriven + "def main():\n  transform()\n", want: "ABC"},
+	{name: "recursive functions", code: selfDriven + "def f(n):\n  return n and g(n - 1)\ndef g(n):\n  return n and f(n - 1)\nf(3)\n", want: "ABC"},
+	{name: "bytes", code: "def transform(b): return b.upper()", want: "ABC"},
+	{name: "bytes, calls itself", code: "import sys\ndef transform(b): return b.upper()\nsys.stdout.buffer.write(transform(sys.stdin.buffer.read()))", want: "ABC"},
+	{name: "bytes and context", code: "def transform(b, context): return b'%d' % context['size']", want: "3"},
+	{name: "before and after", code: "def before(c): c['x'] = b'x'\ndef transform(b, c): return b\ndef after(c): return c['result'] + c['x']", want: "abcx"},
+	{name: "named before and after", f: python.Functions{Before: "pre", After: "post"},
+		code: "def pre(c): c['x'] = b'x'\ndef transform(b, c): return b\ndef post(c): return c['result'] + c['x']", want: "abcx"},
+	{name: "no parameters, chunk size", f: python.Functions{ChunkSize: 2}, code: selfDriven, want: "ABC"},
+	{name: "chunks", f: python.Functions{ChunkSize: 2}, code: "def transform(b, c): c['result'] = c.get('result', b'') + b + b'.'", want: "ab.c."},
+	{name: "reader and writer", f: python.Functions{ChunkSize: 2}, code: "def transform(reader, writer):\n  for b in reader: writer.write(b + b'.')", want: "ab.c."},
+	{name: "other name", f: python.Functions{Transform: "work"}, code: "def work(b): return b + b", want: "abcabc"},
+	{name: "optional parameter", code: "import sys\ndef transform(f=None): sys.stdout.write(repr(f))", want: "None"},
+	{name: "text output", code: "def transform():\n  print('x')", want: "x\n"},
+	{name: "exit zero", code: "def transform():\n  print('x')\n  exit(0)", want: "x\n"},
+	{name: "exit code", code: "import sys\ndef transform(): sys.exit(5)", wantExit: 5},
+	{name: "raises", code: "def transform(b):\n  raise ValueError('bad input')", wantExit: 1, wantStderr: "ValueError: bad input (code.py line 2)\n"},
+	{name: "str", code: "def transform(b): return 'x'", wantExit: 1, wantStderr: "transform must return bytes, not str\n"},
+	{name: "no function", code: "x = 1", wantExit: 1, wantStderr: "code.py defines no function \"transform\"\n"},
+	{name: "syntax", code: "x = (", wantExit: 1, wantStderr: "(code.py line 1)\n"},
+	{name: "site-packages are found when asked for", code: "import sys\nassert 'site' not in sys.modules\ntry:\n  import not_there_at_all\nexcept ImportError: pass\nassert 'site' in sys.modules\ndef transform(b): return b", want: "abc"},
+	{name: "working folder is not on the path", code: "import sys\nassert '' not in sys.path\ndef transform(b): return b", want: "abc"},
+}
+
 func TestIOCommand(t *testing.T) {
-	const selfDriven = "import sys\ndef transform():\n  sys.stdout.buffer.write(sys.stdin.buffer.read().upper())\n"
-	for _, c := range []struct {
-		name, code string
-		f          python.Functions
-		want       string
-		wantExit   int
-		wantStderr string // its end
-	}{
-		{name: "no parameters", code: selfDriven, want: "ABC"},
-		{name: "calls itself", code: selfDriven + "transform()\n", want: "ABC"},
-		{name: "calls itself under main", code: selfDriven + "if __name__ == '__main__':\n  transform()\n", want: "ABC"},
-		{name: "calls itself through another function", code: selfDriven + "def main():\n  transform()\nif __name__ == '__main__':\n  main()\n", want: "ABC"},
-		{name: "is called by a function that is not called", code: selfDriven + "def main():\n  transform()\n", want: "ABC"},
-		{name: "recursive functions", code: selfDriven + "def f(n):\n  return n and g(n - 1)\ndef g(n):\n  return n and f(n - 1)\nf(3)\n", want: "ABC"},
-		{name: "bytes", code: "def transform(b): return b.upper()", want: "ABC"},
-		{name: "bytes, calls itself", code: "import sys\ndef transform(b): return b.upper()\nsys.stdout.buffer.write(transform(sys.stdin.buffer.read()))", want: "ABC"},
-		{name: "bytes and context", code: "def transform(b, context): return b'%d' % context['size']", want: "3"},
-		{name: "before and after", code: "def before(c): c['x'] = b'x'\ndef transform(b, c): return b\ndef after(c): return c['result'] + c['x']", want: "abcx"},
-		{name: "named before and after", f: python.Functions{Before: "pre", After: "post"},
-			code: "def pre(c): c['x'] = b'x'\ndef transform(b, c): return b\ndef post(c): return c['result'] + c['x']", want: "abcx"},
-		{name: "no parameters, chunk size", f: python.Functions{ChunkSize: 2}, code: selfDriven, want: "ABC"},
-		{name: "chunks", f: python.Functions{ChunkSize: 2}, code: "def transform(b, c): c['result'] = c.get('result', b'') + b + b'.'", want: "ab.c."},
-		{name: "reader and writer", f: python.Functions{ChunkSize: 2}, code: "def transform(reader, writer):\n  for b in reader: writer.write(b + b'.')", want: "ab.c."},
-		{name: "other name", f: python.Functions{Transform: "work"}, code: "def work(b): return b + b", want: "abcabc"},
-		{name: "optional parameter", code: "import sys\ndef transform(f=None): sys.stdout.write(repr(f))", want: "None"},
-		{name: "text output", code: "def transform():\n  print('x')", want: "x\n"},
-		{name: "exit zero", code: "def transform():\n  print('x')\n  exit(0)", want: "x\n"},
-		{name: "exit code", code: "import sys\ndef transform(): sys.exit(5)", wantExit: 5},
-		{name: "raises", code: "def transform(b):\n  raise ValueError('bad input')", wantExit: 1, wantStderr: "ValueError: bad input (code.py line 2)\n"},
-		{name: "str", code: "def transform(b): return 'x'", wantExit: 1, wantStderr: "transform must return bytes, not str\n"},
-		{name: "no function", code: "x = 1", wantExit: 1, wantStderr: "code.py defines no function \"transform\"\n"},
-		{name: "syntax", code: "x = (", wantExit: 1, wantStderr: "(code.py line 1)\n"},
-		{name: "site-packages are found when asked for", code: "import sys\nassert 'site' not in sys.modules\ntry:\n  import not_there_at_all\nexcept ImportError: pass\nassert 'site' in sys.modules\ndef transform(b): return b", want: "abc"},
-		{name: "working folder is not on the path", code: "import sys\nassert '' not in sys.path\ndef transform(b): return b", want: "abc"},
-	} {
+	for _, c := range ioCases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			argv, err := python.IOCommand(python3(t), module(t, c.code), c.f)
@@ -149,16 +153,4 @@ func TestCheckCannotRun(t *testing.T) {
 	defer cancel()
 	err = python.Check(ctx, python3(t), module(t, "def transform(b): return b"), python.Functions{}, false)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-}
-
-func BenchmarkIO(b *testing.B) {
-	source, _ := python.Sample("md5")
-	argv, err := python.IOCommand(python3(b), module(b, string(source)), python.Functions{})
-	require.NoError(b, err)
-	for b.Loop() {
-		cmd := exec.Command(argv[0], argv[1:]...)
-		cmd.Stdin = bytes.NewReader(make([]byte, 4096))
-		_, err := cmd.Output()
-		require.NoError(b, err)
-	}
 }

@@ -2,17 +2,18 @@
 // bytes, called for one object at a time.
 //
 // A Host keeps interpreters running, with the user's module loaded, and is a
-// comm.Transform. IOCommand is the other way to run the same module: a process
-// for each object, which communication type io:// asks for and which costs
-// hundreds of times as much. Find turns runtime names into interpreters, Check
+// comm.Transform. An IO is the other way to run the same module: a process for
+// each object, which communication type io:// asks for. It is forked; what it
+// would be if it were started, which costs ten times as much, IOCommand says.
+// Find turns runtime names into interpreters, Check
 // looks at a module before anything runs it.
 //
 // The code is trusted as much as the host: it runs as the same user and can do
 // what the host can. It may fail, crash, print and hang without harm to other
 // objects. Install makes an environment of what a module requires.
 //
-// Start at Config and Host; worker.go says how the two sides talk, call.py
-// which calls are made.
+// Start at Config and Host; worker.go and fork.go say how the two sides talk,
+// call.py which calls are made.
 package python
 
 import (
@@ -30,15 +31,10 @@ import (
 
 const (
 	defaultMaxBytes = 1 << 30
-	pieceSize       = 256 << 10 // bytes of an object that are sent at once
-	maxFailedStarts = 3         // in a row, then the host is broken
-	restartPause    = 100 * time.Millisecond
+	pieceSize       = 256 << 10       // bytes of an object that are sent at once
 	stopGrace       = 2 * time.Second // for a worker to finish its object when the host closes
 	deathGrace      = time.Second     // for a worker that closed its pipe to be gone
 )
-
-// ErrClosed is what Transform returns after Close, and Err then.
-var ErrClosed = errors.New("python: host is closed")
 
 // Config describes a Host. Python and Code are required.
 type Config struct {
@@ -92,16 +88,12 @@ func (c Config) withDefaults() (Config, error) {
 // Host runs a user's Python module in persistent worker processes. Its methods
 // may be called concurrently.
 type Host struct {
+	life
 	cfg     Config
-	idle    chan *slot         // offered and not on loan; has room for all
-	buffers sync.Pool          // *[]byte of pieceSize and some more for the info
-	cancel  context.CancelFunc // ends the keepers
-	wg      sync.WaitGroup     // keepers and the workers' own goroutines
-	done    chan struct{}
+	idle    chan *slot // offered and not on loan; has room for all
+	buffers sync.Pool  // *[]byte of pieceSize and some more for the info
 
-	mu     sync.Mutex // guards err, failed and the slots' fields
-	err    error      // why done was closed
-	failed int        // starts of workers that failed since the last that did not
+	mu sync.Mutex // guards the slots' fields
 }
 
 // slot is the place of one worker, which stays when the worker is replaced.
@@ -120,18 +112,12 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	h := &Host{
-		cfg:    cfg,
-		idle:   make(chan *slot, cfg.Workers),
-		cancel: cancel,
-		done:   make(chan struct{}),
-	}
+	h := &Host{cfg: cfg, idle: make(chan *slot, cfg.Workers)}
+	life := h.begin(ctx)
 	h.buffers.New = func() any { b := make([]byte, pieceSize+4<<10); return &b }
 	workers, err := h.startAll(ctx)
 	if err != nil {
-		cancel()
-		h.wg.Wait()
+		h.close()
 		return nil, err
 	}
 	for _, w := range workers {
@@ -217,7 +203,7 @@ func (h *Host) awaitReady(w *worker) error {
 // keep has a worker in the slot and replaces it when it has died, until life
 // ends.
 func (h *Host) keep(life context.Context, s *slot, w *worker) {
-	for w != nil {
+	for {
 		h.fill(s, w)
 		began := time.Now()
 		select {
@@ -229,34 +215,9 @@ func (h *Host) keep(life context.Context, s *slot, w *worker) {
 		if time.Since(began) < restartPause {
 			pause(life) // a module that ends its process at once must not keep us busy with it
 		}
-		w = h.replace(life)
-	}
-}
-
-// replace starts a worker in place of a dead one. It returns nil when life
-// has ended, and it ends the host when workers fail to start time after time.
-func (h *Host) replace(life context.Context) *worker {
-	for life.Err() == nil {
-		w, err := h.start(life)
-		failed := h.countStart(err)
-		if err == nil {
-			return w
+		if w, _ = replace(life, &h.life, "workers", h.start); w == nil {
+			return
 		}
-		if failed >= maxFailedStarts {
-			h.end(fmt.Errorf("python: %d workers in a row did not start: %w", failed, err))
-			return nil
-		}
-		pause(life)
-	}
-	return nil
-}
-
-func pause(life context.Context) {
-	timer := time.NewTimer(restartPause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-life.Done():
 	}
 }
 
@@ -306,45 +267,10 @@ func (h *Host) give(s *slot) {
 	}
 }
 
-// countStart returns the number of failed starts in a row.
-func (h *Host) countStart(err error) int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.failed++
-	if err == nil {
-		h.failed = 0
-	}
-	return h.failed
-}
-
-// end makes err the reason that the host has ended, unless there is one.
-func (h *Host) end(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.err != nil {
-		return
-	}
-	h.err = err
-	close(h.done)
-	h.cancel()
-}
-
-// Done is closed when the host takes no more objects: closed, or broken
-// because workers that died could not be replaced. Err says why.
-func (h *Host) Done() <-chan struct{} { return h.done }
-
-// Err returns nil until Done is closed, then ErrClosed or what broke the host.
-func (h *Host) Err() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.err
-}
-
 // Close gives workers a moment to finish their objects, ends them, and returns
 // when no process and no goroutine of the host is left. It is safe to call
 // twice and always returns nil.
 func (h *Host) Close() error {
-	h.end(ErrClosed)
-	h.wg.Wait()
+	h.close()
 	return nil
 }

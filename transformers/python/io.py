@@ -1,15 +1,19 @@
 # Runs the user's module once, for one object: standard input to standard
-# output. Started with -S, see lazy_site.
+# output. Started with -S, see lazy_site; fork.py runs it too.
 
 
 def main(path, *names):
-    names, chunk, name = names[:3], int(names[3]), names[0]
     main.module = sys.modules["__main__"]  # held: Python 2 empties a module that nobody holds
     lazy_site()
+    return run(path, names)
+
+
+def run(path, names, compiled=None):
+    """Runs the module, which may have been compiled already, and returns the exit code."""
+    names, chunk, name = names[:3], int(names[3]), names[0]
     try:
-        tree = compile(read(path), path, "exec", 0x400, True)  # 0x400: PyCF_ONLY_AST; the module ast is slow to import
-        driven = runs_itself(tree, name)
-        module = load(path, "__main__", compile(tree, path, "exec", 0, True))
+        code, driven, _ = compiled or prepare(path, name)
+        module = load(path, "__main__", code)
         if not driven:
             drive(module, path, names, chunk)
         sys.stdout.flush()
@@ -22,6 +26,12 @@ def main(path, *names):
         sys.stderr.write(describe_failure(path, error, trace) + "\n")
         return 1
     return 0
+
+
+def prepare(path, name):
+    """The module's code, whether running it calls the function of that name, and its syntax tree."""
+    tree = compile(read(path), path, "exec", 0x400, True)  # 0x400: PyCF_ONLY_AST; the module ast is slow to import
+    return compile(tree, path, "exec", 0, True), runs_itself(tree, name), tree
 
 
 def drive(module, path, names, chunk):
@@ -121,7 +131,3 @@ def lazy_site():
 
     builtins.exit = builtins.quit = sys.exit  # site's, that scripts end with
     sys.meta_path.append(LazySite())
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

@@ -8,5 +8,7 @@ import "syscall"
 // ends a worker whose host has gone.
 func procAttr() *syscall.SysProcAttr { return nil }
 
+func serverAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
 // syncAll does nothing: there is no call for it.
 func syncAll(string) error { return nil }
