@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -163,6 +164,38 @@ func TestInitCode(t *testing.T) {
 				require.NoError(t, c.DeleteETL(t.Context(), etl))
 			})
 		}
+	}
+}
+
+// TestInitCodeThatHangs: an object that hangs longer than the ETL's object
+// timeout fails, and holds neither a worker nor a process any longer.
+func TestInitCodeThatHangs(t *testing.T) {
+	python3(t)
+	_, c := spawn(t, 1)
+	putBytes(t, c, "src", "good", []byte("good"))
+	putBytes(t, c, "src", "hangs", []byte("hangs"))
+	code := []byte("import time\ndef transform(b):\n  if b == b'hangs': time.sleep(3600)\n  return b\n")
+	for _, comm := range []string{"hpush", "hpull", "io"} {
+		t.Run(comm, func(t *testing.T) {
+			etl := "etl-hang-" + comm
+			require.NoError(t, initCode(t, c, api.ETLSpec{Name: etl, Communication: comm, Code: code, ObjTimeout: api.Duration(time.Second)}))
+			var wg sync.WaitGroup
+			for range 2 * runtime.NumCPU() { // more than there are workers
+				wg.Go(func() {
+					if _, err := inline(t, c, "src", "hangs", etl); err == nil {
+						t.Error("an object that hangs did not fail")
+					}
+				})
+			}
+			wg.Wait()
+			var err error
+			require.Eventually(t, func() bool {
+				var data []byte
+				data, err = inline(t, c, "src", "good", etl) // a worker that is started again may take longer than the object may
+				return err == nil && string(data) == "good"
+			}, time.Minute, 10*time.Millisecond, "%v", err)
+			require.NoError(t, c.DeleteETL(t.Context(), etl))
+		})
 	}
 }
 

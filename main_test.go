@@ -215,7 +215,7 @@ var floors = map[string]string{
 	"reports/stats":       "go-moremath/stats gonum.org/v1/gonum/floats gonum.org/v1/gonum/mat gonum.org/v1/gonum/stat/...",
 	"transformers":        "cluster/comm compress/gzip x/image/draw x/sys/unix",
 	"transformers/check":  "cluster/api cluster/comm",
-	"transformers/python": "cluster/comm x/sys/unix",
+	"transformers/python": "cluster/comm x/sys/unix procfs",
 
 	"transformers/python/pythontest": "testify/require",
 }

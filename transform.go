@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -20,6 +21,7 @@ import (
 	"github.com/etlbench/etlbench/cluster/comm"
 	"github.com/etlbench/etlbench/cluster/link"
 	"github.com/etlbench/etlbench/cluster/pod"
+	"github.com/etlbench/etlbench/scenarios"
 	"github.com/etlbench/etlbench/transformers"
 	"github.com/etlbench/etlbench/transformers/python"
 )
@@ -140,6 +142,11 @@ func (f *transformFlags) run(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	defer done()
+	if f.command || f.host != nil {
+		if t, err = timeLimited(e, t); err != nil {
+			return fail(err)
+		}
+	}
 	if f.listen != "" {
 		return fail(f.serve(ctx, e, t, announce))
 	}
@@ -147,6 +154,33 @@ func (f *transformFlags) run(ctx context.Context, e *env, args []string) error {
 		return fail(fmt.Errorf("transform %s: %w", args[0], err))
 	}
 	return nil
+}
+
+// timeLimited is a transform of foreign code in a pod: what hangs there holds a
+// worker or a process until somebody ends it.
+func timeLimited(e *env, t comm.Transform) (comm.Transform, error) {
+	text := e.get(api.EnvObjectTimeout)
+	if text == "" {
+		return t, nil
+	}
+	limit, err := time.ParseDuration(text)
+	if err != nil || limit <= 0 {
+		return nil, fmt.Errorf("%s=%s: must be a time, such as 10s", api.EnvObjectTimeout, text)
+	}
+	return comm.Limit(t, limit), nil
+}
+
+// envWorkerMemory is python.Config.MaxRSS of a pod: see README.
+const envWorkerMemory = "ETLBENCH_WORKER_MEMORY"
+
+// workerMemory is what it says, 0 if it is not there.
+func workerMemory(e *env) (size scenarios.Bytes, err error) {
+	if text := e.get(envWorkerMemory); text != "" {
+		if err = size.UnmarshalText([]byte(text)); err != nil {
+			err = fmt.Errorf("%s: %w", envWorkerMemory, err)
+		}
+	}
+	return size, err
 }
 
 // transform is what the flags ask for; done frees it.
@@ -217,7 +251,12 @@ func (f *transformFlags) code(ctx context.Context, e *env, code string) (t comm.
 		}
 	}
 	cfg := python.Config{Python: f.python, Code: code, Functions: functions(e), Env: vars, Stderr: e.err}
-	if f.host, err = startPython(ctx, cfg, f.io); err != nil {
+	memory, err := workerMemory(e)
+	if err == nil {
+		cfg.MaxRSS = int64(memory)
+		f.host, err = startPython(ctx, cfg, f.io)
+	}
+	if err != nil {
 		packages()
 		return nil, nil, codeError(err)
 	}

@@ -97,6 +97,9 @@ const (
 	EnvArgType     = "ARG_TYPE"   // "fqn": the pod is given files rather than bytes
 	// EnvFQNRoot is the folder that such files are in; it is this cluster's own.
 	EnvFQNRoot = "ETLBENCH_FQN_ROOT"
+	// EnvObjectTimeout is how long the target waits for an object that makes no
+	// progress, such as "10s"; it is this cluster's own, too.
+	EnvObjectTimeout = "ETLBENCH_OBJECT_TIMEOUT"
 )
 
 // Stages of an ETL.

@@ -158,6 +158,7 @@ func (t *Target) podSpec(pl *plan, r *runningETL) pod.Spec {
 		{Name: api.EnvTargetURL, Value: t.self.DataNet.URL + api.PathETLObject + "/" + r.name + "/" + r.secret},
 		{Name: api.EnvDirectPut, Value: direct},
 		{Name: api.EnvDirectPutLC, Value: direct},
+		{Name: api.EnvObjectTimeout, Value: r.timeout.String()},
 	}, pl.spec.Env) // last: they replace all but what follows
 	if !slices.ContainsFunc(pl.spec.Env, func(v api.EnvVar) bool { return v.Name == api.EnvTargetURL }) {
 		s.TargetSocket = t.socket

@@ -48,6 +48,10 @@ type Config struct {
 	// MaxBytes is the biggest object that is accepted without a ChunkSize, for
 	// it then stands in a worker's memory as a whole. 0 means 1 GiB.
 	MaxBytes int64
+	// MaxRSS bounds the resident memory of a worker, bytes: one that has more
+	// after an object is replaced. It is looked at every 50 ms. 0 means 1 GiB
+	// more than the worker has when it is ready.
+	MaxRSS int64
 	// Env is the environment of the workers; nil means this process's own.
 	Env []string
 	// Stderr gets what the user's code prints, to standard output too, and the
@@ -66,8 +70,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Code == "" {
 		errs = append(errs, errors.New("python: Code, the module's path, is missing"))
 	}
-	if c.Workers < 0 || c.MaxBytes < 0 || c.ChunkSize < 0 {
-		errs = append(errs, fmt.Errorf("python: workers %d, max bytes %d, chunk size %d: must not be negative", c.Workers, c.MaxBytes, c.ChunkSize))
+	if c.Workers < 0 || c.MaxBytes < 0 || c.ChunkSize < 0 || c.MaxRSS < 0 {
+		errs = append(errs, fmt.Errorf("python: workers %d, max bytes %d, chunk size %d, max rss %d: must not be negative",
+			c.Workers, c.MaxBytes, c.ChunkSize, c.MaxRSS))
 	}
 	if c.Workers == 0 {
 		c.Workers = runtime.NumCPU()
@@ -170,7 +175,9 @@ func (h *Host) start(ctx context.Context) (*worker, error) {
 		return nil, fmt.Errorf("python: start %s: %w", c.Python, err)
 	}
 	unwatch := context.AfterFunc(ctx, w.kill)
-	err = h.awaitReady(w)
+	if err = h.awaitReady(w); err == nil {
+		err = w.limitMemory(c.MaxRSS)
+	}
 	if !unwatch() {
 		err = h.interrupted(ctx)
 	}
@@ -256,12 +263,12 @@ func (h *Host) workerOf(s *slot) *worker {
 	return s.w
 }
 
-// give offers a slot again if its worker lives, and otherwise leaves that to
-// fill.
+// give offers a slot again if its worker lives and is to go on, and otherwise
+// leaves that to fill.
 func (h *Host) give(s *slot) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s.offered = s.w.alive()
+	s.offered = s.w.alive() && !s.w.retired
 	if s.offered {
 		h.idle <- s
 	}

@@ -43,6 +43,7 @@ func (h *Host) Transform(ctx context.Context, dst io.Writer, src io.Reader, o co
 			return err
 		}
 		err = h.exchange(ctx, w, dst, &r)
+		h.retire(w)
 		h.give(s)
 		if err != errNotSent {
 			return err

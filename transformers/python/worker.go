@@ -44,6 +44,7 @@ type worker struct {
 	requests *os.File
 	pipe     *os.File      // replies come from here
 	replies  *bufio.Reader // and are read from here
+	memory                 // of whoever has the worker on loan
 
 	// busy is held while requests, pipe and replies are in use, and to close
 	// them.
