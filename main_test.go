@@ -206,7 +206,7 @@ var floors = map[string]string{
 	"scenarios/dataset":   "scenarios scenarios/draw cluster/api xxhash/v2 x/sync/errgroup",
 	"scenarios/draw":      "xxhash/v2",
 	"loader":              "scenarios scenarios/dataset scenarios/draw cluster/api reports/results fasthttp hdrhistogram-go xxhash/v2 procfs x/sync/errgroup x/sys/unix",
-	"hack/bench":          "cluster/child reports/results reports/stats go-pretty/v6/table x/sys/unix",
+	"hack/bench":          "cluster/child reports/results reports/stats transformers/python go-pretty/v6/table x/sys/unix",
 	"loader/fleet":        "loader reports/results scenarios scenarios/dataset x/sync/errgroup",
 	"reports":             "reports/judge reports/results reports/stats scenarios hdrhistogram-go go-pretty/v6/... gonum.org/v1/plot/... go-humanize prometheus/client_model/go prometheus/common/expfmt x/image/...",
 	"reports/judge":       "reports/results reports/stats scenarios hdrhistogram-go gonum/stat gonum/stat/distuv",

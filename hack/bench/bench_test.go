@@ -113,3 +113,23 @@ func TestJudgeMemory(t *testing.T) {
 	m.Samples[0].Errors = 1
 	require.ErrorContains(t, judge(io.Discard, s, m), "1 ratios")
 }
+
+func TestJudgePython(t *testing.T) {
+	// Of both runs: how often less CPU than exec, and how often more than Go.
+	for _, tt := range []struct {
+		less, more float64
+		failed     int
+	}{{9, 1.5, 0}, {7, 1.5, 1}, {7, 2.5, 2}} {
+		arms := func(python float64) *results.Summary {
+			s := summary(map[string]float64{"go": 100, "py": 100 / python}, map[string]float64{"go": 100, "py": 100 * python})
+			for i := range s.Arms {
+				s.Arms[i].Transform = map[string]string{"go": "md5", "py": "md5/python"}[s.Arms[i].Name]
+			}
+			return s
+		}
+		var out strings.Builder
+		r := &pythonRuns{io: arms(1 / tt.less), code: arms(tt.more)}
+		require.Equal(t, tt.failed, r.write(newTable(&out, "")), "%v", tt)
+	}
+	require.Zero(t, (*pythonRuns)(nil).write(newTable(io.Discard, "")))
+}

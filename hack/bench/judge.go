@@ -41,7 +41,7 @@ func demands() []demand {
 
 // others are demands that this run does not measure, and say so.
 func others() []string {
-	return []string{"offline 10,000 x 4 KiB / sequential walk >= 3", "io:// Python CPU / exec <= 1/8", "init code md5 / Go md5 >= 0.5",
+	return []string{"offline 10,000 x 4 KiB / sequential walk >= 3",
 		"loader 4 KiB CPU / net/http loader <= 0.6", "loader --direct CPU / wrk <= 1.2"}
 }
 
@@ -152,12 +152,13 @@ func interval(values []float64) (stats.Interval, bool) {
 }
 
 // judge writes the tables. The error says that the run is void, or that
-// demands are not met. memory is nil when it was not looked at.
-func judge(w io.Writer, s, memory *results.Summary) error {
+// demands are not met. memory is nil when it was not looked at. more add rows of
+// other runs, and count those that fail.
+func judge(w io.Writer, s, memory *results.Summary, more ...func(table.Writer) int) error {
 	n := numbersOf(s)
 	n.writeCells(w)
 	void := n.writeNoise(w)
-	failed := n.writeDemands(w, memory)
+	failed := n.writeDemands(w, memory, more)
 	for i := range s.Samples {
 		if x := &s.Samples[i]; x.Errors > 0 {
 			return fmt.Errorf("void: %d errors in %s", x.Errors, x.Arm)
@@ -282,7 +283,7 @@ func span(values []float64) string {
 
 // writeDemands tells which are met. Where the client takes more CPU than what
 // it measures, it is the bottleneck of one arm at least, and CPU counts.
-func (n *numbers) writeDemands(w io.Writer, memory *results.Summary) (failed int) {
+func (n *numbers) writeDemands(w io.Writer, memory *results.Summary, more []func(table.Writer) int) (failed int) {
 	t := newTable(w, "What must be reached, at 16 connections; fails when the whole interval is outside",
 		"ratio", "size", "wanted", "ops/s", "less CPU of target + pod", "counts", "")
 	for _, d := range demands() {
@@ -299,6 +300,9 @@ func (n *numbers) writeDemands(w io.Writer, memory *results.Summary) (failed int
 		}
 	}
 	failed += addMemory(t, memory)
+	for _, add := range more {
+		failed += add(t)
+	}
 	for _, o := range others() {
 		t.AppendRow(table.Row{o, "", "", "n/a", "n/a", "", "n/a"})
 	}

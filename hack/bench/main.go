@@ -6,7 +6,7 @@
 // Yardsticks are a net/http server (nethttp), a net/http target with a pod that
 // echoes (nethttp-hpush), the least that Go can do with epoll (epoll), and nginx
 // where it is installed. "get" and "get-again" are plain GETs of our own
-// target: what they differ in is noise.
+// target: what they differ in is noise. Python has runs of its own.
 package main
 
 import (
@@ -46,7 +46,7 @@ type options struct {
 	comms, sizes, conns string
 	blocks              int
 	measure             time.Duration
-	memory              bool
+	memory, withPython  bool
 }
 
 func parse() (o options) {
@@ -59,6 +59,7 @@ func parse() (o options) {
 	flag.IntVar(&o.blocks, "blocks", 6, "how often each is measured")
 	flag.DurationVar(&o.measure, "for", time.Second, "how long each time")
 	flag.BoolVar(&o.memory, "memory", false, "see too what memory a target takes under 64 GETs of 1 GiB at once")
+	flag.BoolVar(&o.withPython, "python", true, "see too what Python costs, under io:// and as code")
 	flag.Parse()
 	if o.out == "" {
 		o.out = filepath.Join("runs", time.Now().Format("20060102-150405")+"-bench")
@@ -87,17 +88,23 @@ func bench(ctx context.Context, o options) error {
 			return err
 		}
 	}
+	var py *pythonRuns
+	if o.withPython {
+		if py, err = o.python(ctx, work); err != nil {
+			return err
+		}
+	}
 	f, err := os.Create(filepath.Join(o.out, "ratios.txt"))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return judge(io.MultiWriter(os.Stdout, f), s, memory)
+	return judge(io.MultiWriter(os.Stdout, f), s, memory, py.write)
 }
 
 // run has etlbench run a scenario into a folder. What it says of a run that is
 // not valid is told, and the numbers are looked at all the same.
-func (o *options) run(ctx context.Context, work, dir, yaml string) (*results.Summary, error) {
+func (o *options) run(ctx context.Context, work, dir, yaml string, more ...string) (*results.Summary, error) {
 	file := filepath.Join(work, "bench.yaml")
 	if err := os.WriteFile(file, []byte(yaml), 0o644); err != nil {
 		return nil, err
@@ -105,7 +112,7 @@ func (o *options) run(ctx context.Context, work, dir, yaml string) (*results.Sum
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, o.etlbench, "run", file, "--out", dir)
+	cmd := exec.CommandContext(ctx, o.etlbench, append([]string{"run", file, "--out", dir}, more...)...)
 	cmd.Stderr = os.Stderr // the report is in the folder
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	runErr := cmd.Run()
