@@ -170,6 +170,44 @@ func TestIOLeavesImportsToObjects(t *testing.T) {
 	}
 }
 
+// TestIOKnowsNumPy: of a library like it, whose threads end before a fork, the
+// import is shared; its generator is seeded anew in every process. A stand-in
+// for NumPy, which does both.
+func TestIOKnowsNumPy(t *testing.T) {
+	dir := t.TempDir()
+	for file, code := range map[string]string{
+		"numpy/__init__.py":        "import numpy.random",
+		"numpy/random/__init__.py": "import numpy.random.mtrand",
+		"numpy/random/mtrand.py": `
+import _thread, os
+end, ended = _thread.allocate_lock(), _thread.allocate_lock()
+end.acquire(), ended.acquire()
+def work():
+    with end: ended.release()
+_thread.start_new_thread(work, ())
+def stop():
+    if end.locked():
+        end.release()
+        ended.acquire()
+os.register_at_fork(before=stop)
+here, seeded = os.getpid(), None
+def seed():
+    global seeded
+    seeded = os.getpid()
+`,
+	} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, file)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(code), 0o600))
+	}
+	var log buffer
+	x := startIO(t, python.Config{Env: []string{"PYTHONPATH=" + dir}, Stderr: &log},
+		"import numpy\nimport os, sys\ndef transform():\n  m = numpy.random.mtrand\n  sys.stdout.write('%s %s' % (m.here == os.getpid(), m.seeded == os.getpid()))")
+	got, err := transformIO(t, x, "")
+	require.NoError(t, err)
+	require.Equal(t, "False True", got, log.String())
+	require.Empty(t, log.String())
+}
+
 func TestIOKillsOnCancel(t *testing.T) {
 	x := startIO(t, python.Config{}, `
 import os, subprocess, sys, time
