@@ -150,6 +150,10 @@ func (f *checkFlags) parseTypes() error {
 			errs = append(errs, fmt.Errorf("--comm: %w", err))
 			continue
 		}
+		if typ.NeedsSocket {
+			errs = append(errs, fmt.Errorf("--comm %s: it shares memory over a unix socket, which targets alone offer: a cluster shows whether it works", name))
+			continue
+		}
 		f.perObject = f.perObject || typ.PerObject
 		f.cfg.Types = append(f.cfg.Types, typ)
 	}

@@ -410,7 +410,7 @@ func TestETL(t *testing.T) {
 	for name, data := range objects {
 		put(t, c, "src", name, data)
 	}
-	for _, commType := range []string{"hpush", "hpull", "hrev", "io", "ws"} {
+	for _, commType := range []string{"hpush", "hpull", "hrev", "io", "shm", "ws"} {
 		t.Run(commType, func(t *testing.T) {
 			for _, transform := range []string{"echo", "md5"} {
 				name := "etl-" + transform + "-" + commType
@@ -568,7 +568,7 @@ func TestTransformErrors(t *testing.T) {
 	ctx := t.Context()
 	require.NoError(t, c.Client.CreateBucket(ctx, api.AIS("src")))
 	put(t, c, "src", "o", []byte("x"))
-	for _, commType := range []string{"hpush", "hpull", "hrev", "io", "ws"} {
+	for _, commType := range []string{"hpush", "hpull", "hrev", "io", "shm", "ws"} {
 		name := "etl-fail-" + commType
 		_, err := c.Client.InitETL(ctx, spec(name, "fail", commType))
 		require.NoError(t, err)

@@ -17,7 +17,7 @@ import (
 )
 
 // commTypes are all, with what each may be told of a pod.
-var commTypes = []string{"hpush", "hpull", "hrev", "io", "ws"}
+var commTypes = []string{"hpush", "hpull", "hrev", "io", "shm", "ws"}
 
 func TestDirectPutOffline(t *testing.T) {
 	c := filled(t)
@@ -225,4 +225,15 @@ func TestPodsAskForObjects(t *testing.T) {
 		status, _ = ask(http.MethodDelete, path)
 		require.Equal(t, 405, status)
 	}
+}
+
+// TestSharedMemoryNeedsASocket: a pod that listens on TCP alone is refused when
+// its ETL is made, in one line, and does not stay.
+func TestSharedMemoryNeedsASocket(t *testing.T) {
+	c := start(t, 1, 1)
+	_, err := c.Client.InitETL(t.Context(), spec("etl-tcp", "wire", "shm"))
+	require.ErrorContains(t, err, "communication: shm:// needs a pod that runs on its target's machine and listens on the unix socket it is offered")
+	require.NotContains(t, err.Error(), "\n")
+	_, err = c.Client.InitETL(t.Context(), spec("etl-both", "echo", "shm"))
+	require.NoError(t, err)
 }

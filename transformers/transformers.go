@@ -95,6 +95,10 @@ var blocks = sync.Pool{New: func() any { return new([maxBlock]byte) }}
 // block, which matters at thousands of 4 KiB objects a second.
 func copyBlocks(ctx context.Context, dst io.Writer, src io.Reader, size int64) error {
 	comm.SetSize(dst, size)
+	if s, ok := src.(*comm.SharedReader); ok { // it ends with ctx, and needs no block
+		_, err := s.WriteTo(dst)
+		return err
+	}
 	block := int64(maxBlock)
 	if size >= 0 && size < block {
 		block = size + 1 // one more, so that the end is seen by the read that fills it

@@ -49,6 +49,8 @@ type Type struct {
 	// PerObject tells that the pod's command is run once an object, by a shim,
 	// rather than being a server itself. Such a pod needs no port or probe.
 	PerObject bool
+	// NeedsSocket tells that the pod must offer a unix socket.
+	NeedsSocket bool
 }
 
 // Options of a target's end.
@@ -61,6 +63,9 @@ type Options struct {
 	Retries int
 	// Socket is the unix socket of the pod on this machine; "" connects by TCP.
 	Socket string
+	// Slots is how many objects a type that shares memory with the pod may have
+	// under way at once, with 1.5 MiB for each; others wait. 0 is 128.
+	Slots int
 	// Dial connects to the pod; nil is net.Dialer's. What it returns may be a
 	// net.Conn that watches the bytes.
 	Dial Dialer
@@ -95,6 +100,22 @@ type Link interface {
 	Offline(ctx context.Context, r Request) (Reply, error)
 	// Close drops the connections that are idle.
 	Close() error
+}
+
+// Checker is a Link that can tell, before the first object, that its pod does
+// not speak its type.
+type Checker interface {
+	// Check connects to the pod. The error is ErrPod.
+	Check(ctx context.Context) error
+}
+
+// Held is a Reply's Body that lies in memory.
+type Held interface {
+	// Head is the begin of the result, which is not read by that: all of it
+	// when its size is known. It is valid until the next read.
+	Head() []byte
+	// WriteTo writes what was not read from where it lies.
+	io.WriterTo
 }
 
 // Request is one object to be transformed.

@@ -36,20 +36,21 @@ func TestMain(m *testing.M) {
 }
 
 func TestNames(t *testing.T) {
-	require.Subset(t, comm.Names(), []string{"hpull://", "hpush://", "hrev://", "io://", "ws://"})
+	require.Subset(t, comm.Names(), []string{"hpull://", "hpush://", "hrev://", "io://", "shm://", "ws://"})
 	for _, name := range []string{"", "hpush", "hpush://"} {
 		typ, err := comm.Lookup(name)
 		require.NoError(t, err)
 		require.Equal(t, "hpush://", typ.Name)
 	}
 	_, err := comm.Lookup("nosuch://")
-	require.ErrorContains(t, err, "hpull://, hpush://, hrev://, io://")
+	require.ErrorContains(t, err, "hpull://, hpush://, hrev://, io://, shm://")
 	require.Panics(t, func() { comm.Register(comm.Type{Name: "hpush://"}) })
 }
 
 // bench is one pod and one target's end of it.
 type bench struct {
 	t       *testing.T
+	socket  string            // of the pod
 	objects map[string][]byte // by uname; what the target has
 	link    comm.Link
 	podURL  string
@@ -89,9 +90,10 @@ func newBench(t *testing.T, typ comm.Type, tr comm.Transform, change ...func(*co
 		_ = srv.Serve(ctx, ln, socket)
 	}()
 	b.podURL = "http://" + ln.Addr().String()
+	b.socket = socket.Addr().String()
 	o := comm.Options{Command: []string{"cat", "-u"}}
-	if strings.HasSuffix(t.Name(), overSocket) {
-		o.Socket = socket.Addr().String()
+	if typ.NeedsSocket || strings.HasSuffix(t.Name(), overSocket) {
+		o.Socket = b.socket
 	}
 	b.link = typ.Dial(b.podURL, o)
 	t.Cleanup(func() {
@@ -386,7 +388,7 @@ func TestConformance_Concurrent(t *testing.T) {
 
 func TestConformance_StreamsBothWaysInBoundedSpace(t *testing.T) {
 	everyType(t, func(t *testing.T, typ comm.Type, inline bool) {
-		if typ.Name != "hpush://" && typ.Name != "io://" {
+		if typ.Name != "hpush://" && typ.Name != "io://" && typ.Name != "shm://" {
 			return // the pod fetches: covered by SameBytes
 		}
 		b := newBench(t, typ, echo)
@@ -409,9 +411,15 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 func TestSourceThatEndsEarlyIsAnError(t *testing.T) {
-	typ, err := comm.Lookup("hpush://")
-	require.NoError(t, err)
-	for _, size := range []int64{100, 1 << 20} {
+	for _, name := range []string{"hpush", "shm"} {
+		typ, err := comm.Lookup(name)
+		require.NoError(t, err)
+		t.Run(name, func(t *testing.T) { sourceThatEndsEarly(t, typ) })
+	}
+}
+
+func sourceThatEndsEarly(t *testing.T, typ comm.Type) {
+	for _, size := range []int64{100, 1 << 20, 3 << 20} {
 		b := newBench(t, typ, echo)
 		r := b.request("x", "")
 		r.Open = func() (comm.Object, error) {

@@ -239,10 +239,14 @@ func TestLinksConnectByTheirDialer(t *testing.T) {
 		b.objects["ais/@#/src/d/x y"] = []byte("x")
 		var dials atomic.Int32
 		require.NoError(t, b.link.Close())
-		b.link = typ.Dial(b.podURL, comm.Options{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		o := comm.Options{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			dials.Add(1)
 			return new(net.Dialer).DialContext(ctx, network, addr)
-		}})
+		}}
+		if typ.NeedsSocket {
+			o.Socket = b.socket
+		}
+		b.link = typ.Dial(b.podURL, o)
 		for range 2 {
 			r, err := b.ask(t.Context(), func(*comm.Request) {})
 			require.NoError(t, err)

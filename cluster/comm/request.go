@@ -111,8 +111,30 @@ type knownConn interface {
 // eofConn keeps what its connection can do besides.
 type eofConn struct {
 	knownConn
-	l   *Listener
-	eof atomic.Bool
+	l     *Listener
+	eof   atomic.Bool
+	along []byte // what the next Write takes along; the writer's
+}
+
+// WriteAlong has the next Write to a Listener's connection write b as well,
+// behind the rest and in one system call with it. It is false for any other
+// connection.
+func WriteAlong(c net.Conn, b []byte) bool {
+	conn, ok := c.(*eofConn)
+	if ok {
+		conn.along = b
+	}
+	return ok
+}
+
+func (c *eofConn) Write(p []byte) (int, error) {
+	if c.along == nil {
+		return c.knownConn.Write(p)
+	}
+	both := net.Buffers{p, c.along}
+	c.along = nil
+	n, err := both.WriteTo(c.knownConn)
+	return int(min(n, int64(len(p)))), err
 }
 
 // Close closes the connection and forgets it.

@@ -346,5 +346,5 @@ func TestReferenceCommunicationTypes(t *testing.T) {
 		})
 	}
 	_, err := planETL(api.ETLSpec{Name: "etl-a1", Communication: "smoke", Runtime: []byte(`{"image":"x"}`)})
-	require.ErrorContains(t, err, fmt.Sprintf("communication: unknown communication type %q: have hpull://, hpush://, hrev://, io://, ws://", "smoke"))
+	require.ErrorContains(t, err, fmt.Sprintf("communication: unknown communication type %q: have hpull://, hpush://, hrev://, io://, shm://, ws://", "smoke"))
 }

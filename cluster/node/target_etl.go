@@ -89,8 +89,7 @@ func (t *Target) startETL(ref *etlRef) (any, error) {
 	defer done()
 	r.pod, err = t.pods.Start(start, spec)
 	if err == nil {
-		at := r.pod.Info()
-		r.link = pl.typ.Dial(at.URL, comm.Options{Command: append(pl.pod.Command, pl.pod.Args...), Retries: podRetries, Socket: at.Socket})
+		err = r.dial(start, pl)
 	}
 	if err != nil {
 		// Out of the table before anybody can take it for ready.
@@ -103,6 +102,21 @@ func (t *Target) startETL(ref *etlRef) (any, error) {
 	close(r.ready)
 	t.task(func(context.Context) { t.watch(r) })
 	return nil, nil
+}
+
+// dial makes the wire to the pod, which has to speak the ETL's type.
+func (r *runningETL) dial(ctx context.Context, pl *plan) error {
+	at := r.pod.Info()
+	r.link = pl.typ.Dial(at.URL, comm.Options{Command: append(pl.pod.Command, pl.pod.Args...), Retries: podRetries, Socket: at.Socket})
+	if pl.typ.NeedsSocket && at.Socket == "" {
+		return fmt.Errorf("communication: %s needs a pod that runs on its target's machine and listens on the unix socket it is offered: a published image does not, nor does a pod on Kubernetes", pl.typ.Name)
+	}
+	if c, ok := r.link.(comm.Checker); ok {
+		if err := c.Check(ctx); err != nil {
+			return fmt.Errorf("communication: %s: %w", pl.typ.Name, err)
+		}
+	}
+	return nil
 }
 
 // admit takes a new run into the table when the one before it has gone. Whoever

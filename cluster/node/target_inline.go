@@ -1,10 +1,12 @@
 package node
 
 import (
+	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -115,6 +117,10 @@ func clientHeader(ctx *fasthttp.RequestCtx) http.Header {
 // Its type is told from its first bytes, as AIStore does, unless the pod's own
 // reply is passed on.
 func (t *Target) relay(ctx *fasthttp.RequestCtx, x *transformation) error {
+	if h, ok := x.Body.(comm.Held); ok && (x.Size < 0 || x.Size > writeSize) {
+		t.relayHeld(ctx, x, h)
+		return nil
+	}
 	size := comm.SmallSize
 	if x.Size > comm.SmallSize {
 		size = sniffSize
@@ -146,10 +152,48 @@ func (t *Target) relay(ctx *fasthttp.RequestCtx, x *transformation) error {
 	return nil
 }
 
+// relayHeld answers with a large reply from where it lies.
+func (t *Target) relayHeld(ctx *fasthttp.RequestCtx, x *transformation, h comm.Held) {
+	ctx.Response.Header.SetContentType(http.DetectContentType(h.Head()))
+	ctx.Response.SetBodyStream(&heldStream{relayStream{Reader: x.body, x: x, t: t}, h, ctx.Conn()}, int(x.Size))
+}
+
+// heldStream is a relayStream of what lies in memory.
+type heldStream struct {
+	relayStream
+	held comm.Held
+	conn net.Conn // the client's
+}
+
+// WriteTo writes it from there: what is all there together with the header.
+func (s *heldStream) WriteTo(w io.Writer) (int64, error) {
+	out := &pausingWriter{Writer: w, stall: s.x.body.stall}
+	bw, ok := w.(*bufio.Writer)
+	if head := s.held.Head(); ok && s.x.Size == int64(len(head)) && bw.Buffered() > 0 && comm.WriteAlong(s.conn, head) {
+		out.Writer = flusher{bw}
+	}
+	n, err := s.held.WriteTo(out)
+	s.x.body.n += n
+	if s.eof = err == nil; !s.eof && out.err == nil {
+		s.err = err
+	}
+	return n, err
+}
+
+// flusher is a writer of bytes that go along when it is flushed.
+type flusher struct{ *bufio.Writer }
+
+func (f flusher) Write(p []byte) (int, error) {
+	if err := f.Flush(); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
 // relayStream is a large reply on its way to the client.
 type relayStream struct {
 	io.Reader
-	head *comm.SmallBody // the begin of it
+	head *comm.SmallBody // the begin of it; nil when there is none apart
 	x    *transformation
 	t    *Target
 	err  error // of reading
@@ -169,19 +213,22 @@ func (s *relayStream) Read(p []byte) (int, error) {
 // WriteTo copies with a large buffer. A client that takes its time is not the
 // transformer's stall.
 func (s *relayStream) WriteTo(w io.Writer) (int64, error) {
-	return comm.Copy(&pausingWriter{w, s.x.body.stall}, s)
+	return comm.Copy(&pausingWriter{Writer: w, stall: s.x.body.stall}, s)
 }
 
 // pausingWriter stops a transformation's clock while it writes.
 type pausingWriter struct {
 	io.Writer
 	stall *stall
+	err   error
 }
 
 func (w *pausingWriter) Write(p []byte) (int, error) {
 	w.stall.pause()
 	defer w.stall.progress()
-	return w.Writer.Write(p)
+	n, err := w.Writer.Write(p)
+	w.err = err
+	return n, err
 }
 
 // SupportsBodyWriteTo tells fasthttp that WriteTo may replace Read.
@@ -196,5 +243,8 @@ func (s *relayStream) Close() error {
 		s.err = errClientGone
 	}
 	s.x.done(s.t, s.err)
-	return s.head.Close()
+	if s.head != nil {
+		s.head.Close()
+	}
+	return nil
 }

@@ -35,6 +35,10 @@ func (c *checker) types(ctx context.Context) (list []comm.Type) {
 			c.claim(name, false, "not probed: the command is run once an object, and --comm "+strings.TrimSuffix(name, "://")+" asks for that")
 			continue
 		}
+		if typ.NeedsSocket {
+			c.claim(name, false, "not probed: it shares memory over a unix socket, which targets alone offer")
+			continue
+		}
 		why, ex, ok := newSubject(c, typ).probe(ctx)
 		c.claim(name, ok, why)
 		if ok {
