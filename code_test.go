@@ -142,7 +142,7 @@ func TestInitCode(t *testing.T) {
 		},
 	}
 	for n, form := range forms {
-		for _, comm := range []string{"hpush", "hpull", "hrev", "io", "ws"} {
+		for _, comm := range []string{"hpush", "hpull", "hrev", "io", "shm", "ws"} {
 			if form.ioOnly && comm != "io" || form.name == "context" && (comm == "io" || comm == "ws") {
 				continue
 			}

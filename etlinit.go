@@ -90,7 +90,7 @@ func (f *initFlags) common(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.name, "name", "", "`NAME` of the ETL")
 	fl.StringVarP(&f.file, "from-file", "f", "", "`FILE` with the code or the spec")
-	fl.StringVar(&f.comm, "comm-type", "", "communication `TYPE`: hpush, hpull, hrev, io or ws (default: the file's, else hpush)")
+	fl.StringVar(&f.comm, "comm-type", "", "communication `TYPE`: hpush, hpull, hrev, io, ws or shm (default: the file's, else hpush)")
 	fl.StringVar(&f.argument, "arg-type", "", "what the transformer is given of an object: `TYPE` \"\" (its bytes) or fqn (its file)")
 	fl.DurationVar(&f.initTimeout, "init-timeout", 0, "how much `TIME` the pods have to get ready (default: the file's, else 5m)")
 	fl.DurationVar(&f.objTimeout, "obj-timeout", 0, "how much `TIME` one object may take (default: the file's, else the cluster's)")

@@ -56,7 +56,7 @@ const offeredScenario = `apiVersion: etlbench/v1
 name: offered
 dataset: {objects: 4, size: 1KiB}
 transforms: [echo]
-arms: {comm: [hpush, hpull, hrev, io], mode: [offline]}
+arms: {comm: [hpush, hpull, hrev, io, shm], mode: [offline]}
 gates: [{on: all.errors, is: "<= 0%"}, {on: arm(offline).ops/s, is: "> 0/s"}]
 `
 
@@ -69,7 +69,7 @@ func TestTypesThatRealAIStoreDropped(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "s.yaml"), []byte(offeredScenario), 0o600))
 		return start(t, dir, "run", "s.yaml", "--cluster", asAIStore5(t, s.URL), "--set", "arms.comm="+comm, "--out", out)
 	}
-	p := run("[hpush, hpull, hrev, io]", "some")
+	p := run("[hpush, hpull, hrev, io, shm]", "some")
 	require.Zero(t, p.code(), "%s", p.stderr())
 	sum := summaryOf(t, filepath.Join(dir, "some"))
 	require.Len(t, sum.Rows, 2)
@@ -77,13 +77,14 @@ func TestTypesThatRealAIStoreDropped(t *testing.T) {
 	for _, a := range sum.Arms {
 		refused[a.Comm] = a.NotOffered != ""
 	}
-	require.Equal(t, map[string]bool{"hpush": false, "hpull": false, "hrev": true, "io": true}, refused)
-	require.Contains(t, p.out.String(), "VALID  1 block x 2 arms, 2 not offered")
+	require.Equal(t, map[string]bool{"hpush": false, "hpull": false, "hrev": true, "io": true, "shm": true}, refused)
+	require.Contains(t, p.out.String(), "VALID  1 block x 2 arms, 3 not offered")
 	for _, f := range []string{"report.txt", "report.md", "report.html"} {
 		data, err := os.ReadFile(filepath.Join(dir, "some", f))
 		require.NoError(t, err)
 		require.Contains(t, string(data), "hrev: not offered by this cluster", f)
 		require.Contains(t, string(data), "io: not offered by this cluster", f)
+		require.Contains(t, string(data), "shm: not offered by this cluster", f)
 	}
 	data, err := os.ReadFile(filepath.Join(dir, "some", "report.json"))
 	require.NoError(t, err)

@@ -195,7 +195,7 @@ func TestLargeObjectsStream(t *testing.T) {
 	require.NoError(t, client.Put(ctx, b, "big", content("big", size), size))
 	require.NoError(t, client.Put(ctx, b, "chunked", content("big", size), -1))
 	queries := map[string]url.Values{"plain": nil}
-	for _, comm := range []string{"hpush", "hpull", "hrev", "io", "ws"} {
+	for _, comm := range []string{"hpush", "hpull", "hrev", "io", "shm", "ws"} {
 		spec, _, err := sampleETL("echo", comm)
 		require.NoError(t, err)
 		spec.Name = "echo-" + comm

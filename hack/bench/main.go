@@ -53,7 +53,7 @@ func parse() (o options) {
 	flag.StringVar(&o.etlbench, "etlbench", "bin/etlbench", "the program")
 	flag.StringVar(&o.out, "out", "", "run folder (default: a new one below runs)")
 	flag.StringVar(&o.base, "base", "", "URL of a server or cluster to measure too, by plain GETs")
-	flag.StringVar(&o.comms, "comm", "hpush,hpull,hrev,ws", "communication types")
+	flag.StringVar(&o.comms, "comm", "hpush,hpull,hrev,ws,shm", "communication types")
 	flag.StringVar(&o.sizes, "sizes", "4KiB,64KiB,1MiB,16MiB", "of objects")
 	flag.StringVar(&o.conns, "conns", "1,16,64", "connections at once")
 	flag.IntVar(&o.blocks, "blocks", 6, "how often each is measured")
