@@ -14,7 +14,7 @@ CONNS   ?= 16
 endif
 flag     = $(if $($(1)),-$(2) $($(1)))
 BENCH    = $(if $(filter command line environment,$(origin FOR)),-for $(FOR)) $(call flag,BLOCKS,blocks) $(call flag,SIZES,sizes) \
-	$(call flag,CONNS,conns) $(call flag,COMM,comm) $(call flag,BASE,base) $(call flag,OUT,out) $(if $(MEMORY),-memory)
+	$(call flag,CONNS,conns) $(call flag,COMM,comm) $(call flag,BASE,base) $(call flag,OUT,out) $(if $(MEMORY),-memory) $(if $(SHORT),-offline=false)
 
 # The race detector needs a C compiler.
 RACE    := $(shell (command -v gcc || command -v clang) >/dev/null 2>&1 && echo -race)

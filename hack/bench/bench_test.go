@@ -5,8 +5,10 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -15,6 +17,12 @@ import (
 
 // TestMain is the yardsticks too: they are processes of this program.
 func TestMain(m *testing.M) {
+	if url := os.Getenv(loadEnv); url != "" {
+		if err := load(url, os.Getenv(loadForEnv)); err != nil {
+			panic(err)
+		}
+		return
+	}
 	if kind := os.Getenv(serveEnv); kind != "" {
 		println(serve(kind).Error())
 		os.Exit(1)
@@ -132,4 +140,49 @@ func TestJudgePython(t *testing.T) {
 		require.Equal(t, tt.failed, r.write(newTable(&out, "")), "%v", tt)
 	}
 	require.Zero(t, (*pythonRuns)(nil).write(newTable(io.Discard, "")))
+}
+
+// TestLoaders: the loaders beside ours make requests and tell what they cost.
+func TestLoaders(t *testing.T) {
+	dir := t.TempDir()
+	server, err := start("epoll", dir)
+	require.NoError(t, err)
+	defer server.Stop(t.Context(), patience)
+	redirect, err := start("redirect", dir, toEnv+"="+server.URL)
+	require.NoError(t, err)
+	defer redirect.Stop(t.Context(), patience)
+	require.NoError(t, store{dir}.put("/v1/objects/b/o", strings.NewReader("object")))
+	require.Equal(t, "object", string(do(t, http.MethodGet, redirect.URL+"/v1/objects/b/o", nil)))
+	o := &options{measure: 100 * time.Millisecond}
+	us, err := o.nethttp(t.Context(), redirect.URL+"/v1/objects/b/o")
+	require.NoError(t, err)
+	require.Positive(t, us)
+	_, err = o.nethttp(t.Context(), redirect.URL+"/v1/objects/b/none")
+	require.Error(t, err)
+	us, err = o.wrk(t.Context(), server.URL+"/v1/objects/b/o")
+	require.NoError(t, err)
+	if _, err := exec.LookPath("wrk"); err == nil {
+		require.Positive(t, us)
+	} else {
+		require.Zero(t, us)
+	}
+}
+
+func TestJudgeOthers(t *testing.T) {
+	c := &loaderCosts{straight: []float64{10, 10}, redirected: []float64{20, 20}, nethttp: []float64{50, 50}, wrk: []float64{9, 9}}
+	require.Zero(t, c.write(newTable(io.Discard, "")))
+	c.wrk = nil
+	require.Zero(t, c.write(newTable(io.Discard, "")), "not installed")
+	c.nethttp = []float64{30, 30}
+	require.Equal(t, 1, c.write(newTable(io.Discard, "")))
+
+	s := &results.Summary{Arms: []results.Arm{{Name: "w1", Workers: oneByOne}, {Name: "w16", Workers: inHand}}}
+	for b := 1; b <= 3; b++ {
+		s.Samples = append(s.Samples, results.Sample{Arm: "w1", Block: b, Measured: results.Measured{OpsPerS: 100}},
+			results.Sample{Arm: "w16", Block: b, Measured: results.Measured{OpsPerS: 350}})
+	}
+	require.Zero(t, writeOffline(s)(newTable(io.Discard, "")))
+	s.Samples[1].OpsPerS, s.Samples[3].OpsPerS, s.Samples[5].OpsPerS = 250, 250, 250
+	require.Equal(t, 1, writeOffline(s)(newTable(io.Discard, "")))
+	require.Zero(t, writeOffline(nil)(newTable(io.Discard, "")))
 }

@@ -39,12 +39,6 @@ func demands() []demand {
 	}
 }
 
-// others are demands that this run does not measure, and say so.
-func others() []string {
-	return []string{"offline 10,000 x 4 KiB / sequential walk >= 3",
-		"loader 4 KiB CPU / net/http loader <= 0.6", "loader --direct CPU / wrk <= 1.2"}
-}
-
 // noise is how far an A/A pair may be apart.
 const noise = 0.10
 
@@ -302,9 +296,6 @@ func (n *numbers) writeDemands(w io.Writer, memory *results.Summary, more []func
 	failed += addMemory(t, memory)
 	for _, add := range more {
 		failed += add(t)
-	}
-	for _, o := range others() {
-		t.AppendRow(table.Row{o, "", "", "n/a", "n/a", "", "n/a"})
 	}
 	t.Render()
 	return failed

@@ -6,7 +6,8 @@
 // Yardsticks are a net/http server (nethttp), a net/http target with a pod that
 // echoes (nethttp-hpush), the least that Go can do with epoll (epoll), and nginx
 // where it is installed. "get" and "get-again" are plain GETs of our own
-// target: what they differ in is noise. Python has runs of its own.
+// target: what they differ in is noise. Python, offline jobs
+// and loaders have runs of their own, the last beside a net/http loader and wrk.
 package main
 
 import (
@@ -27,6 +28,13 @@ import (
 )
 
 func main() {
+	if url := os.Getenv(loadEnv); url != "" {
+		if err := load(url, os.Getenv(loadForEnv)); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: net/http loader:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if kind := os.Getenv(serveEnv); kind != "" {
 		fmt.Fprintln(os.Stderr, "bench:", kind+":", serve(kind))
 		os.Exit(1)
@@ -47,6 +55,7 @@ type options struct {
 	blocks              int
 	measure             time.Duration
 	memory, withPython  bool
+	withOffline         bool
 }
 
 func parse() (o options) {
@@ -60,6 +69,7 @@ func parse() (o options) {
 	flag.DurationVar(&o.measure, "for", time.Second, "how long each time")
 	flag.BoolVar(&o.memory, "memory", false, "see too what memory a target takes under 64 GETs of 1 GiB at once")
 	flag.BoolVar(&o.withPython, "python", true, "see too what Python costs, under io:// and as code")
+	flag.BoolVar(&o.withOffline, "offline", true, "see too how jobs of 10,000 small objects fare, 3 minutes")
 	flag.Parse()
 	if o.out == "" {
 		o.out = filepath.Join("runs", time.Now().Format("20060102-150405")+"-bench")
@@ -94,12 +104,22 @@ func bench(ctx context.Context, o options) error {
 			return err
 		}
 	}
+	var offline *results.Summary
+	if o.withOffline {
+		if offline, err = o.run(ctx, work, o.out+"-offline", o.offlineYAML()); err != nil {
+			return err
+		}
+	}
+	loaders, err := o.loaders(ctx, work)
+	if err != nil {
+		return err
+	}
 	f, err := os.Create(filepath.Join(o.out, "ratios.txt"))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return judge(io.MultiWriter(os.Stdout, f), s, memory, py.write)
+	return judge(io.MultiWriter(os.Stdout, f), s, memory, py.write, writeOffline(offline), loaders.write)
 }
 
 // run has etlbench run a scenario into a folder. What it says of a run that is

@@ -28,6 +28,10 @@ func serve(kind string) error {
 		handler = http.HandlerFunc(echo)
 	case "nethttp":
 		handler = files.handler(files.send)
+	case "redirect":
+		handler = files.handler(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, os.Getenv(toEnv)+r.URL.RequestURI(), http.StatusMovedPermanently)
+		})
 	case "nethttp-hpush":
 		handler, err = newRelay(files)
 	case "epoll":

@@ -26,12 +26,12 @@ type running struct {
 }
 
 // start runs a yardstick as a child that ends with this process.
-func start(kind, dir string) (*running, error) {
+func start(kind, dir string, env ...string) (*running, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	p, err := child.Start(child.Config{Argv: []string{self}, Env: append(os.Environ(), serveEnv+"="+kind, dirEnv+"="+dir), Output: os.Stderr})
+	p, err := child.Start(child.Config{Argv: []string{self}, Env: append(append(os.Environ(), serveEnv+"="+kind, dirEnv+"="+dir), env...), Output: os.Stderr})
 	if err != nil {
 		return nil, err
 	}
