@@ -72,8 +72,8 @@ func (o *options) loaders(ctx context.Context, work string) (*loaderCosts, error
 		return nil, err
 	}
 	c := &loaderCosts{}
-	for range o.blocks {
-		s, err := o.run(ctx, work, o.out+"-loaders", fmt.Sprintf(loadersScenario, demandAt, server.URL, redirect.URL, o.measure))
+	for block := range o.blocks {
+		s, err := o.run(ctx, work, fmt.Sprintf("%s-loaders-%d", o.out, block+1), fmt.Sprintf(loadersScenario, demandAt, server.URL, redirect.URL, o.measure))
 		if err != nil {
 			return nil, err
 		}
