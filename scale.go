@@ -31,7 +31,7 @@ func scaleCmd(e *env) *cobra.Command {
 	var f scaleFlags
 	cmd := &cobra.Command{
 		Use:   "scale FILE|NAME --over targets=1..N",
-		Short: "measure how throughput grows with targets, workers or the offered rate",
+		Short: "measure how throughput grows with targets, workers or the offered rate, or costs with what is kept",
 		Long: "Runs a scenario at each of some levels, in random order, and that --repeats times:\n\n" +
 			"  targets=1..6     a cluster of its own for each step, with the same objects. With target.cpu or target.link a\n" +
 			"                   control without these limits is run, too. load.workers is the same at every step, with\n" +
@@ -39,14 +39,17 @@ func scaleCmd(e *env) *cobra.Command {
 			"                   all steps, and removed; with --on kube they are in a namespace of their own. A cluster of up\n" +
 			"                   is never changed.\n" +
 			"  workers=1,2,4,8  as arms.workers of a single run, and repeats as its blocks\n" +
-			"  rate=50/s,100/s  as load.rate of an open loop, on one cluster\n\n" +
-			"Over targets and rates the folder has a run folder for each run, sweep.json, and the reports of all:\n" +
+			"  rate=50/s,100/s  as load.rate of an open loop, on one cluster\n" +
+			"  objects=1k,100k  as dataset.objects, each in a bucket of its own, and\n" +
+			"  connections=1,16 as load.workers, on one cluster: does an operation cost as much CPU time at each step?\n\n" +
+			"But for workers, the folder has a run folder for each run, sweep.json, and the reports of all:\n" +
 			"etlbench report FOLDER makes them again. Exit codes are those of run; over rates, of which the highest are\n" +
 			"to be too much, one that is kept up is enough.",
 		Example: "  etlbench scale scale-targets --over targets=1..6\n" +
 			"  etlbench scale scale-targets --over targets=1..3 --on kind\n" +
 			"  etlbench scale my.yaml --over workers=1,2,4,8,16,32\n" +
-			"  etlbench scale saturation --over rate=200/s,400/s,800/s",
+			"  etlbench scale saturation --over rate=200/s,400/s,800/s\n" +
+			"  etlbench scale growth --over objects=1k,10k,100k",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.up.checkWhere(cmd); err != nil {
@@ -56,7 +59,7 @@ func scaleCmd(e *env) *cobra.Command {
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.over, "over", "", "`LEVELS`: targets=, workers= or rate=, and a list (1,2,4) or, of numbers, a range (1..8)")
+	fl.StringVar(&f.over, "over", "", "`LEVELS`: targets=, workers=, rate=, objects= or connections=, and a list (1,2,4) or, of numbers, a range (1..8)")
 	_ = cmd.MarkFlagRequired("over")
 	fl.IntVar(&f.repeats, "repeats", 3, "measure each level `N` times; intervals want 3")
 	f.named(cmd)
@@ -72,8 +75,8 @@ const maxLevels = 256
 // levels reads --over.
 func (f *scaleFlags) levels() (over string, levels []string, err error) {
 	over, list, ok := strings.Cut(f.over, "=")
-	if !ok || !slices.Contains([]string{"targets", "workers", "rate"}, over) {
-		return "", nil, misuse("--over %q: must be targets=, workers= or rate=, and levels such as 1..8 or 1,2,4", f.over)
+	if !ok || !slices.Contains([]string{"workers", reports.OverTargets, reports.OverRate, reports.OverObjects, reports.OverConnections}, over) {
+		return "", nil, misuse("--over %q: must be targets=, workers=, rate=, objects= or connections=, and levels such as 1..8 or 1,2,4", f.over)
 	}
 	for _, item := range strings.Split(list, ",") {
 		first, last, isRange := strings.Cut(item, "..")
@@ -164,15 +167,10 @@ type step struct {
 // steps checks the scenarios of all levels before anything is run. Targets are
 // in order, and the control comes last.
 func (f *scaleFlags) steps(name, over string, levels []string) (steps []step, err error) {
-	key := map[string]string{reports.OverTargets: "target.targets", reports.OverRate: "load.rate"}[over]
 	for _, level := range levels {
-		s, err := checkedScenario(name, append(slices.Clone(f.sets), key+"="+level))
+		s, n, err := f.level(name, over, level)
 		if err != nil {
 			return nil, err
-		}
-		n := float64(s.Load.Rate)
-		if over == reports.OverTargets {
-			n = float64(s.Target.Targets)
 		}
 		steps = append(steps, step{reports.SweepStep{N: n, Workers: s.Load.Workers}, s, over + "-" + strings.ReplaceAll(level, "/", "-per-")})
 	}
@@ -190,6 +188,19 @@ func (f *scaleFlags) steps(name, over string, levels []string) (steps []step, er
 		steps = append(steps, step{reports.SweepStep{N: most.N, Control: true, Workers: most.Workers}, &s, most.name + "-control"})
 	}
 	return steps, nil
+}
+
+// level is the scenario at a level, and the level as a number.
+func (f *scaleFlags) level(name, over, level string) (*scenarios.Scenario, float64, error) {
+	key := map[string]string{reports.OverTargets: "target.targets", reports.OverRate: "load.rate", reports.OverObjects: "dataset.objects",
+		reports.OverConnections: "load.workers"}[over]
+	s, err := checkedScenario(name, append(slices.Clone(f.sets), key+"="+level))
+	if err != nil {
+		return nil, 0, err
+	}
+	n := map[string]float64{reports.OverTargets: float64(s.Target.Targets), reports.OverRate: float64(s.Load.Rate),
+		reports.OverObjects: float64(s.Dataset.Objects), reports.OverConnections: float64(s.Load.Workers)}[over]
+	return s, n, nil
 }
 
 // scaling is a sweep that is being made.
@@ -211,12 +222,14 @@ func (sc *scaling) all(ctx context.Context) (err error) {
 		return err
 	}
 	var where *chosen
-	if sc.plan.Over == reports.OverRate {
+	if sc.plan.Over != reports.OverTargets {
 		var done func()
 		if ctx, where, done, err = sc.place(ctx, sc.e, sc.steps[0].scenario); err != nil {
 			return err
 		}
 		defer done()
+	}
+	if sc.plan.Over == reports.OverRate || sc.plan.Over == reports.OverConnections {
 		remove, err := keepBucket(ctx, where, sc.steps[0].scenario)
 		if err != nil {
 			return err

@@ -16,6 +16,8 @@ func TestLevels(t *testing.T) {
 		"targets=1,2, 4..5":      "targets 1 2 4 5",
 		"workers=8":              "workers 8",
 		"rate=50/s,100.5/s,2k/s": "rate 50/s 100.5/s 2k/s",
+		"objects=1k,10k":         "objects 1k 10k",
+		"connections=1,16":       "connections 1 16",
 	} {
 		f := scaleFlags{over: over}
 		kind, levels, err := f.levels()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/etlbench/etlbench/reports/judge"
 	"github.com/etlbench/etlbench/reports/results"
@@ -18,7 +19,13 @@ import (
 const (
 	OverTargets = "targets"
 	OverRate    = "rate" // operations a second of an open loop
+	// Of what may grow without a request costing more.
+	OverObjects     = "objects"     // of the data set
+	OverConnections = "connections" // requests under way at once, at most
 )
+
+// grows tells whether the cost of an operation is what is looked at.
+func (p *SweepPlan) grows() bool { return p.Over == OverObjects || p.Over == OverConnections }
 
 // SweepSchema names the format of sweep.json. It changes whenever a reader of
 // the previous one would misread it.
@@ -33,7 +40,7 @@ type SweepPlan struct {
 	Schema      string      `json:"schema"` // always SweepSchema
 	Name        string      `json:"name"`   // of the scenario
 	Seed        uint64      `json:"seed"`
-	Over        string      `json:"over"` // OverTargets or OverRate
+	Over        string      `json:"over"` // OverTargets, OverRate, OverObjects or OverConnections
 	Steps       []SweepStep `json:"steps"`
 	Repeats     int         `json:"repeats"` // planned
 	PerTarget   bool        `json:"workers_per_target"`
@@ -44,7 +51,7 @@ type SweepPlan struct {
 
 // SweepStep is one level of what a sweep goes over.
 type SweepStep struct {
-	N       float64 `json:"n"`       // targets, or operations a second
+	N       float64 `json:"n"`       // targets, operations a second, objects or connections
 	Control bool    `json:"control"` // without limits, for comparison
 	Workers int     `json:"workers"` // requests under way at once, of all
 }
@@ -122,9 +129,13 @@ type SweepPoint struct {
 	Late       bool            `json:"p99_infinite"`          // in a repeat: 1 % were never served
 	CPUs       *float64        `json:"cpus"`                  // used, by all components
 	Outside    *float64        `json:"cpus_client_and_proxy"` // of them
-	Limits     results.Limits  `json:"target_limits"`         // of each target
-	SumCPUs    float64         `json:"sum_of_cpu_limits"`     // 0: no limit
-	Targets    int             `json:"targets"`
+	// CostUs is CPU time of targets and pods for an operation, µs, and Growth its
+	// ratio to that of the first step; both only over objects and connections.
+	CostUs  *judge.Interval `json:"target_and_pod_cpu_us_per_op"`
+	Growth  *float64        `json:"cost_to_first_step"`
+	Limits  results.Limits  `json:"target_limits"`     // of each target
+	SumCPUs float64         `json:"sum_of_cpu_limits"` // 0: no limit
+	Targets int             `json:"targets"`
 	// NotComparable says why the point is kept out of efficiency and fit.
 	NotComparable string `json:"not_comparable"`
 }
@@ -147,8 +158,8 @@ type SweepLaw struct {
 
 // repeats are the values of a point by valid repeat.
 type repeats struct {
-	ops, mib, p50, p99, cpus, outside []float64
-	targets                           map[string]float64 // MiB/s, sums over repeats
+	ops, mib, p50, p99, cpus, outside, cost []float64
+	targets                                 map[string]float64 // MiB/s, sums over repeats
 }
 
 // ReadSweep makes the report of a sweep from its folder alone.
@@ -184,8 +195,8 @@ func (p *SweepPlan) check() error {
 	switch {
 	case p.Schema != SweepSchema:
 		return fmt.Errorf("schema %q: want %q", p.Schema, SweepSchema)
-	case p.Over != OverTargets && p.Over != OverRate:
-		return fmt.Errorf("over %q: want targets or rate", p.Over)
+	case !slices.Contains([]string{OverTargets, OverRate, OverObjects, OverConnections}, p.Over):
+		return fmt.Errorf("over %q: want targets, rate, objects or connections", p.Over)
 	case len(p.Steps) == 0 || p.Repeats < 1:
 		return errors.New("no steps or repeats")
 	}
@@ -211,6 +222,9 @@ func (s *Sweep) build() error {
 			if err := s.law(group); err != nil {
 				return err
 			}
+		}
+		if s.Plan.grows() {
+			s.growth(group)
 		}
 	}
 	s.verdict()
@@ -295,6 +309,9 @@ func (s *Sweep) take(at int, r *Report, row *results.Row) {
 	}
 	if all, outside, ok := cpusOf(&row.Measured); ok {
 		m.cpus, m.outside = append(m.cpus, all), append(m.outside, outside)
+		if s.Plan.grows() && row.OpsPerS > 0 {
+			m.cost = append(m.cost, (all-outside)/row.OpsPerS*1e6)
+		}
 	}
 }
 
@@ -325,7 +342,10 @@ func (s *Sweep) number(at int) error {
 	for _, x := range []struct {
 		to     **judge.Interval
 		values []float64
-	}{{&p.OpsPerS, m.ops}, {&p.MiBPerS, m.mib}} {
+	}{{&p.OpsPerS, m.ops}, {&p.MiBPerS, m.mib}, {&p.CostUs, m.cost}} {
+		if len(x.values) == 0 {
+			continue
+		}
 		mean, err := stats.Mean(x.values, s.options())
 		if err != nil {
 			return err
@@ -380,6 +400,22 @@ func (s *Sweep) compare(p *SweepPoint) {
 	case p.SumCPUs == 0 && *p.CPUs > busy*machine:
 		p.NotComparable = fmt.Sprintf("its CPUs have no limit, and %s of the machine's %d were used: more targets had no more of them",
 			number(*p.CPUs), s.machine)
+	}
+}
+
+// growth compares the cost of a group's valid points with that of the first.
+func (s *Sweep) growth(group []int) {
+	var first *judge.Interval
+	for _, i := range group {
+		p := &s.Points[i]
+		if !p.Valid || p.CostUs == nil || p.CostUs.Estimate == 0 {
+			continue
+		}
+		if first == nil {
+			first = p.CostUs
+		}
+		ratio := p.CostUs.Estimate / first.Estimate
+		p.Growth = &ratio
 	}
 }
 
@@ -444,7 +480,7 @@ func (s *Sweep) verdict() {
 		}
 		if p.Valid {
 			valid++
-		} else if s.Plan.Over == OverTargets && s.Verdict != judge.Errors {
+		} else if s.Plan.Over != OverRate && s.Verdict != judge.Errors {
 			if s.Verdict == judge.Valid {
 				s.Verdict = p.Invalid[0]
 			}
@@ -483,6 +519,8 @@ func (s *Sweep) level(step int) string {
 	switch {
 	case s.Plan.Over == OverRate:
 		return number(at.N) + "/s"
+	case s.Plan.grows():
+		return plural(int(at.N), strings.TrimSuffix(s.Plan.Over, "s"))
 	case at.Control:
 		return plural(int(at.N), "target") + " without limits"
 	}

@@ -264,6 +264,51 @@ func TestSweepOverRate(t *testing.T) {
 	require.Equal(t, 3, strings.Count(page.String(), "<figure"), "rate to throughput, times and CPUs")
 }
 
+// TestSweepOverWhatGrows: the cost of an operation, beside that of the first step.
+func TestSweepOverWhatGrows(t *testing.T) {
+	for _, tt := range []struct {
+		last float64 // what an operation costs at the last step, to the first
+		note string
+	}{
+		{1.1, "hpush: what an operation costs stays within 15 %"},
+		{1.5, "hpush: an operation costs 1.50 times as much at 100,000 objects"},
+		{0.5, "hpush: an operation costs 0.500 times as much at 100,000 objects"},
+	} {
+		dir := t.TempDir()
+		plan := reports.SweepPlan{Name: "made-up", Over: reports.OverObjects, Repeats: 2, Steps: []reports.SweepStep{{N: 1000}, {N: 10_000}, {N: 100_000}}}
+		for at := range plan.Steps {
+			for repeat := 1; repeat <= 2; repeat++ {
+				folder := fmt.Sprint("objects", at, "-", repeat)
+				runtest.Write(t, filepath.Join(dir, folder), sweepRun(1, true, 2, func(_ int, _ bool, _ int, p *runtest.Plan) {
+					made := p.Change
+					p.Change = func(s *results.Summary) {
+						made(s)
+						m := &s.Rows[0].Measured
+						for i := range m.Resources {
+							if r := &m.Resources[i]; r.Component == results.ComponentTarget {
+								r.CPUSeconds = []float64{100e-6, 105e-6, 100e-6 * tt.last}[at] * m.OpsPerS * m.Seconds
+							}
+						}
+					}
+				}))
+				plan.Runs = append(plan.Runs, reports.SweepRun{Folder: folder, Step: at, Repeat: repeat})
+			}
+		}
+		require.NoError(t, plan.Save(dir))
+		s, err := reports.ReadSweep(dir)
+		require.NoError(t, err)
+		require.Equal(t, judge.Valid, s.Verdict, s.Reasons)
+		require.InDelta(t, 100, s.Points[0].CostUs.Estimate, 1e-6)
+		require.InDelta(t, 1, *s.Points[0].Growth, 1e-9)
+		require.InDelta(t, 1.05, *s.Points[1].Growth, 1e-6)
+		require.InDelta(t, tt.last, *s.Points[2].Growth, 1e-6)
+		require.Equal(t, []string{tt.note}, s.Table.Notes)
+		var page bytes.Buffer
+		require.NoError(t, s.Print(&page, "html"))
+		require.Equal(t, 2, strings.Count(page.String(), "<figure"), "cost and times")
+	}
+}
+
 func TestSweepFolders(t *testing.T) {
 	dir := t.TempDir()
 	require.False(t, reports.IsSweep(dir))
@@ -272,7 +317,7 @@ func TestSweepFolders(t *testing.T) {
 	for text, want := range map[string]string{
 		`{`:                  "unexpected EOF",
 		`{"schema":"other"}`: `schema "other": want "etlbench/sweep/v1"`,
-		`{"schema":"etlbench/sweep/v1","over":"x"}`:                                                             `over "x": want targets or rate`,
+		`{"schema":"etlbench/sweep/v1","over":"x"}`:                                                             `over "x": want targets, rate, objects or connections`,
 		`{"schema":"etlbench/sweep/v1","over":"rate"}`:                                                          "no steps or repeats",
 		`{"schema":"etlbench/sweep/v1","over":"rate","repeats":1,"steps":[{"n":1}],"runs":[{"folder":"../x"}]}`: "is not one of the sweep's",
 		`{"schema":"etlbench/sweep/v1","over":"rate","repeats":1,"steps":[{"n":1}],"runs":[{"folder":"gone"}]}`: "no such file",

@@ -15,6 +15,16 @@ func (s *Sweep) figures() []figure {
 			figures = a.add(figures, s.scaled(g, group))
 			continue
 		}
+		if s.Plan.grows() {
+			figures = a.add(figures, s.curve(g, group, "CPU µs/op", []string{"targets and pods"}, func(p *SweepPoint) []*float64 {
+				if p.CostUs == nil {
+					return []*float64{nil}
+				}
+				return []*float64{&p.CostUs.Estimate}
+			}))
+			figures = a.add(figures, s.curve(g, group, "response ms", []string{"p50", "p99"}, func(p *SweepPoint) []*float64 { return []*float64{p.P50Ms, p.P99Ms} }))
+			continue
+		}
 		figures = a.add(figures, s.curve(g, group, "done/s", []string{"done/s"}, func(p *SweepPoint) []*float64 {
 			if p.OpsPerS == nil {
 				return []*float64{nil}
@@ -67,9 +77,14 @@ func (s *Sweep) scaled(g int, group []int) *chart {
 	return c
 }
 
-// curve is numbers of an arm over the offered rate.
+// curve is numbers of an arm over the offered rate, or over what grows, from
+// step to step tenfold, say.
 func (s *Sweep) curve(g int, group []int, unit string, names []string, of func(*SweepPoint) []*float64) *chart {
-	c := &chart{plot: newPlot("offered/s", unit), title: unit + " over rate: " + s.titles[g], columns: append([]string{"rate/s"}, names...),
+	x, column := "offered/s", "rate/s"
+	if s.Plan.grows() {
+		x, column = s.Plan.Over, s.Plan.Over
+	}
+	c := &chart{plot: newPlot(x, unit), title: unit + " over " + s.Plan.Over + ": " + s.titles[g], columns: append([]string{column}, names...),
 		caption: "A point that nobody can tell, or that is infinite, is left out."}
 	lines := make([]line, len(names))
 	for _, i := range group {
@@ -98,6 +113,10 @@ func (s *Sweep) curve(g int, group []int, unit string, names []string, of func(*
 	if drawn == 0 || fromZero(c.plot) != nil {
 		return nil
 	}
-	c.plot.X.Min = 0
+	if !s.Plan.grows() {
+		c.plot.X.Min = 0
+	} else if logarithmic(&c.plot.X) != nil {
+		return nil
+	}
 	return c
 }

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -38,9 +39,12 @@ func (s *Sweep) facts() {
 
 // tables puts points and runs into words.
 func (s *Sweep) tables() {
-	if s.Plan.Over == OverRate {
+	switch {
+	case s.Plan.Over == OverRate:
 		s.rateTable()
-	} else {
+	case s.Plan.grows():
+		s.growthTable()
+	default:
 		s.targetTable()
 	}
 	s.Runs = Table{Title: "Runs, in the order in which they were made", Left: 4, Columns: []string{"run", "step", "repeat", "verdict"}}
@@ -111,6 +115,50 @@ func (s *Sweep) rateTable() {
 		"CPUs: used by all components; client+proxy: of them. n/a: not told, or it rests on too few operations.",
 		"A rate is kept up when two thirds of its repeats are valid: a system that falls behind is NOT-STEADY. GENERATOR-BOUND says nothing of the system: the loader could not keep up.",
 	}
+}
+
+// flat is how much more or less an operation may cost than at the first step
+// and still cost the same.
+const flat = 0.15
+
+func (s *Sweep) growthTable() {
+	s.Table = Table{Title: "Growth over " + s.Plan.Over, Left: 1, Columns: []string{s.Plan.Over, "done/s", "CPU µs/op [95 % CI]", "to the first", "p50 ms", "p99 ms",
+		"CPUs", "client+proxy", ""}}
+	for g, group := range s.groups {
+		for _, i := range group {
+			p := &s.Points[i]
+			s.Table.add(s.titles[g], humanize.Comma(int64(s.Plan.Steps[p.Step].N)), estimate(p.OpsPerS), between(p.CostUs), orNotTold(p.Growth), orNotTold(p.P50Ms),
+				orNotTold(p.P99Ms), orNotTold(p.CPUs), orNotTold(p.Outside), s.mark(p))
+		}
+		s.Table.Notes = append(s.Table.Notes, s.titles[g]+": "+s.grown(group))
+	}
+	s.HowTo = []string{
+		"CPU µs/op: CPU time of targets and pods for an operation; to the first: over that of the first step.",
+		"A step is valid when two thirds of its repeats are, and its numbers are of those. Some CPU time is used with nothing to do: rates should be the same at every step.",
+	}
+}
+
+// grown says of a group whether what an operation costs stays the same.
+func (s *Sweep) grown(group []int) string {
+	var told int
+	var most *SweepPoint
+	for _, i := range group {
+		p := &s.Points[i]
+		if p.Growth == nil {
+			continue
+		}
+		told++
+		if most == nil || math.Abs(*p.Growth-1) > math.Abs(*most.Growth-1) {
+			most = p
+		}
+	}
+	switch {
+	case told < 2:
+		return "too few valid steps to tell"
+	case math.Abs(*most.Growth-1) <= flat:
+		return fmt.Sprintf("what an operation costs stays within %g %%", flat*100)
+	}
+	return fmt.Sprintf("an operation costs %s times as much at %s", number(*most.Growth), s.level(most.Step))
 }
 
 // mark is the remark on a point: how many repeats are not valid, with the most

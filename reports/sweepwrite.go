@@ -94,15 +94,17 @@ func notNil[T any](list []T) []T { return append([]T{}, list...) }
 func (s *Sweep) WriteCSV(w io.Writer) error {
 	lines := [][]string{{"arm", "op", s.Plan.Over, "control", "workers", "targets", "repeats", "invalid", "valid", "ops_per_s", "ops_per_s_low", "ops_per_s_high",
 		"mib_per_s", "mib_per_s_low", "mib_per_s_high", "mib_per_s_per_target", "spread_max_to_min", "efficiency", "efficiency_low", "efficiency_high",
-		"p50_ms", "p99_ms", "cpus", "cpus_client_and_proxy", "limit_cpus", "limit_link_bytes_per_s", "sum_of_cpu_limits", "machine_cpus", "not_comparable"}}
+		"p50_ms", "p99_ms", "cpus", "cpus_client_and_proxy", "limit_cpus", "limit_link_bytes_per_s", "sum_of_cpu_limits", "machine_cpus", "not_comparable",
+		"target_and_pod_cpu_us_per_op", "target_and_pod_cpu_us_per_op_low", "target_and_pod_cpu_us_per_op_high", "cost_to_first_step"}}
 	for _, p := range s.Points {
 		step := s.Plan.Steps[p.Step]
 		line := []string{p.Arm, p.Op, exact(step.N), fmt.Sprint(step.Control), whole(int64(step.Workers)), whole(int64(p.Targets)), whole(int64(p.Repeats)),
 			whole(int64(len(p.Invalid))), fmt.Sprint(p.Valid)}
 		line = append(append(line, csvInterval(p.OpsPerS)...), csvInterval(p.MiBPerS)...)
 		line = append(append(line, orEmpty(p.PerTarget), orEmpty(p.Spread)), csvInterval(p.Efficiency)...)
-		lines = append(lines, append(line, orEmpty(p.P50Ms), orEmpty(p.P99Ms), orEmpty(p.CPUs), orEmpty(p.Outside), exact(p.Limits.CPUs),
-			whole(p.Limits.LinkBytesPerS), exact(p.SumCPUs), whole(int64(s.machine)), p.NotComparable))
+		line = append(line, orEmpty(p.P50Ms), orEmpty(p.P99Ms), orEmpty(p.CPUs), orEmpty(p.Outside), exact(p.Limits.CPUs),
+			whole(p.Limits.LinkBytesPerS), exact(p.SumCPUs), whole(int64(s.machine)), p.NotComparable)
+		lines = append(lines, append(append(line, csvInterval(p.CostUs)...), orEmpty(p.Growth)))
 	}
 	return csv.NewWriter(w).WriteAll(lines)
 }

@@ -335,7 +335,7 @@ func TestLoadFile(t *testing.T) {
 
 func TestBuiltIn(t *testing.T) {
 	names := scenarios.Names()
-	require.Equal(t, []string{"cold-start", "demo", "fault-during-load", "ffmpeg-flac-wav", "inline-by-comm", "mixed", "offline-bucket", "offline-direct-put", "saturation", "scale-targets-link", "scale-targets", "sizes", "soak"}, names)
+	require.Equal(t, []string{"cold-start", "demo", "fault-during-load", "ffmpeg-flac-wav", "growth", "inline-by-comm", "mixed", "offline-bucket", "offline-direct-put", "saturation", "scale-targets-link", "scale-targets", "sizes", "soak"}, names)
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			s, err := scenarios.LoadNamed(name)
