@@ -17,7 +17,7 @@ import (
 )
 
 // socketPair are two ends of a unix socket.
-func socketPair(t *testing.T) (a, b *net.UnixConn) {
+func socketPair(t testing.TB) (a, b *net.UnixConn) {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)

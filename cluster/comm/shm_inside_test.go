@@ -582,28 +582,19 @@ func FuzzShmTarget(f *testing.F) {
 			return err
 		}
 		s.ctx = t.Context()
-		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		require.NoError(t, err)
-		var ends [2]*net.UnixConn
-		for i, fd := range fds {
-			file := os.NewFile(uintptr(fd), "end")
-			c, err := net.FileConn(file)
-			require.NoError(t, err)
-			file.Close()
-			ends[i] = c.(*net.UnixConn)
-		}
+		target, pod := socketPair(t)
 		mem, file, err := newShmMemory()
 		require.NoError(t, err)
 		defer mem.free()
-		_, _, err = ends[0].WriteMsgUnix([]byte{0}, unix.UnixRights(int(file.Fd())), nil)
+		_, _, err = target.WriteMsgUnix([]byte{0}, unix.UnixRights(int(file.Fd())), nil)
 		require.NoError(t, err)
 		file.Close()
 		done := make(chan struct{})
-		go func() { defer close(done); _ = s.shmSession(ends[1]) }()
-		_, _ = ends[0].Write(said)
-		_ = ends[0].CloseWrite()
-		_, _ = io.Copy(io.Discard, ends[0])
-		ends[0].Close()
+		go func() { defer close(done); _ = s.shmSession(pod) }()
+		_, _ = target.Write(said)
+		_ = target.CloseWrite()
+		_, _ = io.Copy(io.Discard, target)
+		target.Close()
 		<-done
 	})
 }

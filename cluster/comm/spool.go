@@ -139,12 +139,12 @@ type spoolBody struct {
 	once sync.Once
 }
 
-// WriteTo has the transform write to w until it ends.
+// WriteTo has the transform write to w until it ends, and tells how much it
+// wrote.
 func (b *spoolBody) WriteTo(w io.Writer) (int64, error) {
-	counted := &countingWriter{w: w}
-	b.s.taker <- counted
+	b.s.taker <- w
 	<-b.s.done
-	return counted.n, b.s.err
+	return b.s.n, b.s.err
 }
 
 // SupportsBodyWriteTo tells fasthttp that WriteTo may replace Read.
@@ -175,15 +175,4 @@ func (b *spoolBody) Close() error {
 		<-b.s.done
 	})
 	return nil
-}
-
-type countingWriter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *countingWriter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
 }
