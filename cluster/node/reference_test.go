@@ -296,9 +296,11 @@ func TestResourcesAndEnvironment(t *testing.T) {
 		}
 		return list
 	}
-	want := []string{"A=1", "AIS_TARGET_URL=http://127.0.0.1:1/v1/etl/_object/etl-md5/SECRET", "DIRECT_PUT=false", "direct_put=false",
-		"ETLBENCH_OBJECT_TIMEOUT=0s", "B=2"}
+	want := []string{"A=1", "AIS_TARGET_URL=http://127.0.0.1:1/v1/etl/_object/etl-md5/SECRET", "DIRECT_PUT=false", "direct_put=false", "B=2"}
 	require.Equal(t, append(slices.Clone(want), "ETLBENCH_FQN_ROOT="), env(false), "the Pod's first, the message's last, and no folder of a client's choice")
+	p.pod.PerObject = true
+	require.Contains(t, env(false), "ETLBENCH_OBJECT_TIMEOUT=0s", "of what a shim runs")
+	p.pod.PerObject = false
 	require.Equal(t, append(want, "ARG_TYPE=fqn", "ETLBENCH_FQN_ROOT="+tg.dir), env(true))
 
 	const resources = `{"limits":{"cpu":"1"},"requests":{"cpu":"500m"}}`

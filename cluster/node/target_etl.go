@@ -168,12 +168,15 @@ func (t *Target) podSpec(pl *plan, r *runningETL) pod.Spec {
 	direct := strconv.FormatBool(pl.spec.DirectPut)
 	s := pl.pod
 	s.Name = api.PodName(r.name, t.cfg.ID)
-	s.Env = slices.Concat(s.Env, []api.EnvVar{
+	told := []api.EnvVar{
 		{Name: api.EnvTargetURL, Value: t.self.DataNet.URL + api.PathETLObject + "/" + r.name + "/" + r.secret},
 		{Name: api.EnvDirectPut, Value: direct},
 		{Name: api.EnvDirectPutLC, Value: direct},
-		{Name: api.EnvObjectTimeout, Value: r.timeout.String()},
-	}, pl.spec.Env) // last: they replace all but what follows
+	}
+	if s.Runtime != "" || s.PerObject { // our own server runs somebody's code
+		told = append(told, api.EnvVar{Name: api.EnvObjectTimeout, Value: r.timeout.String()})
+	}
+	s.Env = slices.Concat(s.Env, told, pl.spec.Env) // last: they replace all but what follows
 	if !slices.ContainsFunc(pl.spec.Env, func(v api.EnvVar) bool { return v.Name == api.EnvTargetURL }) {
 		s.TargetSocket = t.socket
 	}
