@@ -18,7 +18,7 @@ func TestLive(t *testing.T) {
 		t.Run(model, func(t *testing.T) {
 			h := newHarness(t, some(10))
 			h.Scenario.Arms.Comm = []string{"hpush", "hpull"}
-			h.Scenario.Phases.Measure = scenarios.Duration(1500 * time.Millisecond)
+			h.Scenario.Phases.Measure = scenarios.Duration(3 * time.Second)
 			h.Scenario.Collect.Interval = scenarios.Duration(100 * time.Millisecond)
 			h.Scenario.Load.Mix = map[string]int{"get-etl": 1, "get": 1}
 			if model == "open" {

@@ -616,9 +616,9 @@ func TestPutsThatComeBackWrong(t *testing.T) {
 	h.fault = func(op, bucket, object string) string {
 		switch {
 		case op != "put" || bucket == "src":
-		case strings.HasSuffix(object, "-1"):
+		case strings.HasSuffix(object, "1"):
 			return faultSum
-		case strings.HasSuffix(object, "-2"):
+		case strings.HasSuffix(object, "2"):
 			return faultStatus
 		}
 		return ""

@@ -38,7 +38,10 @@ func TestStallIsSeenOnEveryPath(t *testing.T) {
 				row, generator := stalled(t, name, op, rate, before, stall, length)
 				require.EqualValues(t, rate*length.Seconds(), row.Intended)
 				require.Zero(t, row.Shed)
-				require.NotNil(t, row.Service.P90Ms)
+				if row.Response.P99Ms == nil { // some were never sent
+					require.Less(t, try, tries, "the machine never keeps up with %d/s", rate)
+					continue
+				}
 				require.Less(t, *row.Service.P90Ms, theory/10)
 				require.Greater(t, *row.Delay.P99Ms, theory/2, "what the workers were busy for")
 				off := math.Abs(*row.Response.P99Ms/theory - 1)

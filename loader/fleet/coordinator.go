@@ -336,18 +336,25 @@ func (s *stepping) stop() {
 	if again {
 		return
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, endTime)
-	defer cancel()
 	s.all(func(i int, l *link) error {
-		s.mu.Lock()
-		open := s.ended[i] == nil && s.errs[i] == nil
-		s.mu.Unlock()
-		if open {
-			_ = l.post(ctx, l.session(opStop), nil, nil)
+		for range stopTries {
+			s.mu.Lock()
+			open := s.ended[i] == nil && s.errs[i] == nil
+			s.mu.Unlock()
+			ctx, cancel := context.WithTimeout(s.ctx, endTime)
+			if !open || l.post(ctx, l.session(opStop), nil, nil) == nil {
+				cancel()
+				break
+			}
+			cancel()
 		}
 		return nil
 	})
 }
+
+// stopTries is how often an agent is told to stop until it has heard: one that has
+// not is waited for as long as its requests may take.
+const stopTries = 3
 
 // follow reads an agent's stream to its end, beyond the last message: to the agent
 // a stream that is closed before is a coordinator that has gone.
