@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -192,7 +193,9 @@ func TestInstallIsCancelled(t *testing.T) {
 import os, time, zipfile
 def build_wheel(folder, config_settings=None, metadata_directory=None):
     if not os.path.exists(%[1]q):
-        open(%[1]q, "w").close()
+        with open(%[1]q + ".new", "w") as f:
+            f.write(str(os.getpid()))
+        os.rename(%[1]q + ".new", %[1]q)
         time.sleep(3600)
     name = "slow-1.0-py3-none-any.whl"
     with zipfile.ZipFile(os.path.join(folder, name), "w") as z:
@@ -219,6 +222,12 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 
 	cancel(syscall.ECANCELED)
 	require.ErrorIs(t, <-result, syscall.ECANCELED)
+	builder, err := os.ReadFile(mark)
+	require.NoError(t, err)
+	pid, err := strconv.Atoi(string(builder))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH }, 10*time.Second, 10*time.Millisecond,
+		"what pip has started ends, too")
 	e, err := python.Install(t.Context(), config(path, requirements, dir, &bytes.Buffer{}))
 	require.NoError(t, err)
 	defer e.Close()

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -116,14 +117,15 @@ var pipEnv = []string{"PIP_NO_INPUT=1", "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_
 
 // run runs a module, argv[2], that installs something.
 func (i *installer) run(ctx context.Context, work string, argv ...string) error {
-	// The child dies with the thread that started it: see procAttr.
+	// The child dies with the thread that started it: see serverAttr.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir = work // whatever is found there was put there by us
 	cmd.Env = append(slices.Clone(i.env), pipEnv...)
 	cmd.Stdout, cmd.Stderr = i.output, i.output
-	cmd.SysProcAttr = procAttr()
+	cmd.SysProcAttr = serverAttr()
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // with what pip has started
 	cmd.WaitDelay = time.Second
 	err := cmd.Run()
 	var exit *exec.ExitError
