@@ -59,11 +59,20 @@ func etlbench(t *testing.T, args ...string) (string, error) {
 }
 
 func (l *kindLab) status(t *testing.T, name string) *kube.Status {
-	out, err := etlbench(t, "status", "--name", name, "-o", "json")
+	st, err := l.askStatus(t, name)
 	require.NoError(t, err)
-	st := &kube.Status{}
-	require.NoError(t, json.Unmarshal([]byte(out), st))
 	return st
+}
+
+// askStatus is for conditions, which must not end a test: while a pod moves there
+// is nobody to tell of.
+func (l *kindLab) askStatus(t *testing.T, name string) (*kube.Status, error) {
+	out, err := etlbench(t, "status", "--name", name, "-o", "json")
+	if err != nil {
+		return nil, err
+	}
+	st := &kube.Status{}
+	return st, json.Unmarshal([]byte(out), st)
 }
 
 // isReady tells whether Kubernetes has a node of the cluster as ready.
@@ -328,7 +337,11 @@ func (l *kindLab) proxyMoves(t *testing.T) {
 	require.NoError(t, l.pods.CoreV1().Pods(ns).Delete(t.Context(), proxy, metav1.DeleteOptions{GracePeriodSeconds: &now}))
 	l.state.URL = ""
 	require.Eventually(t, func() bool {
-		for _, n := range l.status(t, l.name).Nodes {
+		st, err := l.askStatus(t, l.name)
+		if err != nil {
+			return false
+		}
+		for _, n := range st.Nodes {
 			if n.ID == proxy && n.State == "ready" {
 				l.state.URL = n.URL
 			}
