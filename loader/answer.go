@@ -3,6 +3,7 @@ package loader
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -217,7 +218,7 @@ var errChunk = errors.New("a chunk that is none")
 func (a *answer) chunkHead(r *bufio.Reader, first bool) (size int64, err error) {
 	if !first {
 		if line, _, err := a.nextLine(r); err != nil || len(line) > 0 {
-			return 0, cmpErr(err, errChunk)
+			return 0, noEOF(cmp.Or(err, errChunk))
 		}
 	}
 	line, n, err := a.nextLine(r)
@@ -236,19 +237,11 @@ func (a *answer) chunkHead(r *bufio.Reader, first bool) (size int64, err error) 
 	for range mostLines {
 		line, n, err := a.nextLine(r)
 		if err != nil || n > mostLine {
-			return 0, cmpErr(err, errChunk)
+			return 0, noEOF(cmp.Or(err, errChunk))
 		}
 		if len(line) == 0 {
 			return 0, nil
 		}
 	}
 	return 0, errChunk
-}
-
-// cmpErr is err, unless there is none.
-func cmpErr(err, other error) error {
-	if err == nil {
-		return other
-	}
-	return noEOF(err)
 }
